@@ -1,0 +1,75 @@
+"""What callbacks share that watch one number of the logs: its name, its direction, what is better."""
+
+import math
+from typing import Any, ClassVar
+
+from kerasish.hooks import Callback
+from kerasish.registry import nearest
+from kerasish.types import Logs
+
+
+class MonitorCallback(Callback):
+    """Watches one logged number.
+
+    Raises: ValueError for another mode; in `on_train_begin`, for a monitor that neither fit nor a
+        callback before this one logs, and for one whose direction is unknown with mode "auto".
+
+    Args:
+        monitor: the name in the logs of an epoch.
+        mode: "min" or "max" is better, or "auto": down for losses, else as the metric says.
+        min_delta: the least change that counts as better, in the unit of the monitor.
+    """
+
+    adds_to_logs: ClassVar[tuple[str, ...] | None] = ()
+
+    def __init__(self, monitor: str, mode: str, min_delta: float) -> None:
+        who = type(self).__name__
+        if mode not in ("auto", "min", "max"):
+            raise ValueError(f"{who}(mode) expects 'auto', 'min' or 'max'; got {mode!r}. "
+                             "A loss is better when it is lower: 'min'.")
+        if not min_delta >= 0:
+            raise ValueError(f"{who}(min_delta) expects a number of 0 or more; got {min_delta!r}. "
+                             "0 counts every change.")
+        self.monitor, self.mode, self.min_delta = monitor, mode, min_delta
+
+    def on_train_begin(self, logs: Logs | None = None) -> None:
+        known = self.params.get("logs", ())
+        if self.monitor not in known and not self.params.get("open"):
+            raise ValueError(self._unknown(known))
+        self._sign = self._direction()
+
+    def value(self, logs: Logs | None) -> float:
+        """The monitored number of this epoch.
+
+        Raises: ValueError if nothing has logged it.
+        """
+        if self.monitor not in (logs or {}):
+            raise ValueError(self._unknown(tuple(logs or {})))
+        return float((logs or {})[self.monitor])
+
+    def better(self, value: float, than: float | None) -> bool:
+        """Whether a value is an improvement by more than min_delta; NaN never is."""
+        if math.isnan(value):
+            return False
+        return than is None or self._sign * (value - than) > self.min_delta
+
+    def _direction(self) -> int:
+        """+1 where higher is better, -1 where lower is."""
+        if self.mode != "auto":
+            return 1 if self.mode == "max" else -1
+        name = self.monitor.removeprefix("val_")
+        if name == "loss":
+            return -1
+        metric = self.model.metrics.get(name)
+        if metric is None or metric.higher_is_better is None:
+            raise ValueError(
+                f"{type(self).__name__}(mode='auto') expects a monitor whose direction is known; "
+                f"got {self.monitor!r}. Write mode='max' or mode='min'."
+            )
+        return 1 if metric.higher_is_better else -1
+
+    def _unknown(self, known: Any) -> str:
+        hint = "Give fit validation_data or validation_split. " if (
+            self.monitor.removeprefix("val_") in known) else ""
+        return (f"{type(self).__name__}(monitor) expects a name that is logged; got "
+                f"{self.monitor!r}. {hint}{nearest(self.monitor, known)}")

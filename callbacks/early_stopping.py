@@ -1,0 +1,94 @@
+"""Ends training when it no longer helps."""
+
+from typing import Any
+
+import torch
+
+from kerasish.types import Logs
+
+from ._monitor import MonitorCallback
+
+
+class EarlyStopping(MonitorCallback):
+    """Ends training once a number has not become better for some epochs.
+
+    NaN is never an improvement, not even on nothing. Running state is made anew in each fit.
+
+    Raises: ValueError for settings out of range, and for a monitor that nothing logs.
+
+    Args:
+        monitor: the name in the logs of an epoch.
+        min_delta: the least change that counts as better, in the unit of the monitor.
+        patience: epochs without a better value after which training ends; 0 counts as 1.
+        verbose: 1 says when it stops and what it restores.
+        mode: "min" or "max" is better, or "auto": down for losses, else as the metric says.
+        baseline: a value to beat: an epoch that does not beat it counts towards patience, whether
+            better than those before it or not.
+        restore_best_weights: whether the weights of the best epoch are put back in the end,
+            however training ended.
+        start_from_epoch: the first epoch, from 0, that is looked at.
+
+    Attributes: `best`, `best_epoch`, `wait` and `stopped_epoch`, as in Keras.
+
+    Example:
+        >>> EarlyStopping(monitor="val_loss", patience=10).patience
+        10
+    """
+
+    def __init__(
+        self,
+        monitor: str = "val_loss",
+        min_delta: float = 0.0,
+        patience: int = 0,
+        verbose: int = 0,
+        mode: str = "auto",
+        baseline: float | None = None,
+        restore_best_weights: bool = False,
+        start_from_epoch: int = 0,
+    ) -> None:
+        super().__init__(monitor, mode, min_delta)
+        for name, epochs in (("patience", patience), ("start_from_epoch", start_from_epoch)):
+            if not epochs >= 0:
+                raise ValueError(f"EarlyStopping({name}) expects a number of epochs of 0 or more; "
+                                 f"got {epochs!r}. 10 is a usual patience.")
+        self.patience, self.verbose, self.baseline = patience, verbose, baseline
+        self.restore_best_weights = restore_best_weights
+        self.start_from_epoch = start_from_epoch
+
+    def on_train_begin(self, logs: Logs | None = None) -> None:
+        super().on_train_begin(logs)
+        self.best: float | None = None
+        self.best_epoch = self.wait = self.stopped_epoch = 0
+        self.best_weights: dict[str, torch.Tensor] | None = None
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        value = self.value(logs)
+        if epoch < self.start_from_epoch:
+            return
+        self.wait += 1
+        if self.better(value, than=self.best):
+            self.best, self.best_epoch = value, epoch
+            if self.restore_best_weights:
+                self.best_weights = self.model.module.state_dict()
+            if self.baseline is None or self.better(value, than=self.baseline):
+                self.wait = 0
+        elif self.wait >= self.patience and epoch > 0:
+            self.stopped_epoch = epoch
+            self.model.stop_training = True
+            self._say(f"Epoch {epoch + 1}: early stopping")
+
+    def on_train_end(self, logs: Logs | None = None) -> None:
+        if self.best_weights is not None:
+            self._say(f"Restoring the weights of the best epoch: {self.best_epoch + 1}")
+            self.model.module.load_state_dict(self.best_weights)
+
+    def state_dict(self) -> dict[str, Any]:
+        names = ("best", "best_epoch", "wait", "stopped_epoch", "best_weights")
+        return {name: getattr(self, name) for name in names}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+
+    def _say(self, text: str) -> None:
+        if self.verbose:
+            print(text)

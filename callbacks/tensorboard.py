@@ -1,0 +1,83 @@
+"""Shows a run in TensorBoard, without TensorFlow."""
+
+import os
+from pathlib import Path
+from typing import Any, ClassVar
+
+from kerasish.hooks import Callback
+from kerasish.types import Logs
+
+
+class TensorBoard(Callback):
+    """Writes what fit logs as scalars, under Keras' tags and folders.
+
+    `epoch_loss`, `epoch_<metric>` and `epoch_learning_rate` go to `<log_dir>/train`, the values of
+    validation under the same tags to `<log_dir>/validation`; by batch, `batch_loss` and
+    `batch_<metric>` (running means, as fit logs them) go to `train`. Steps go on across fits of
+    the same model. See them with `tensorboard --logdir <log_dir>`.
+
+    Raises: ValueError for another update_freq.
+
+    Args:
+        log_dir: the folder of the run; it is made, and events are added to what is in it.
+        update_freq: "epoch", or "batch" to write each batch as well, or n for each n-th batch.
+
+    Example:
+        >>> TensorBoard("runs/disc", update_freq=100).update_freq
+        100
+    """
+
+    adds_to_logs: ClassVar[tuple[str, ...] | None] = ()
+
+    def __init__(
+        self, log_dir: str | os.PathLike[str] = "logs", update_freq: str | int = "epoch"
+    ) -> None:
+        if update_freq not in ("epoch", "batch") and not (
+            isinstance(update_freq, int) and update_freq >= 1
+        ):
+            raise ValueError(
+                "TensorBoard(update_freq) expects 'epoch', 'batch' or a number of batches of at "
+                f"least 1; got {update_freq!r}. 'epoch' costs nothing during an epoch."
+            )
+        self.log_dir, self.update_freq = Path(log_dir), update_freq
+        self._writers: dict[str, Any] = {}
+
+    def listens(self, hook: str) -> bool:
+        return self.update_freq != "epoch" and super().listens(hook)
+
+    def on_train_begin(self, logs: Logs | None = None) -> None:
+        self._first_epoch: int | None = None
+        self._every = self.update_freq if isinstance(self.update_freq, int) else 1
+
+    def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
+        if self._first_epoch is None:
+            self._first_epoch = epoch
+            self._ahead = max(0, self.model.epochs_trained - epoch)
+
+    def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+        step = self.model.optimizer.iterations
+        if step % self._every == 0:
+            for name, value in (logs or {}).items():
+                self._write("train", f"batch_{name}", value, step)
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        step = epoch + self._ahead
+        for name, value in (logs or {}).items():
+            run = "validation" if name.startswith("val_") else "train"
+            self._write(run, f"epoch_{name.removeprefix('val_')}", value, step)
+        rate = self.model.optimizer.learning_rate
+        self._write("train", "epoch_learning_rate", rate, step)
+        for writer in self._writers.values():
+            writer.flush()
+
+    def close(self) -> None:
+        for writer in self._writers.values():
+            writer.close()
+        self._writers = {}
+
+    def _write(self, run: str, tag: str, value: float, step: int) -> None:
+        if run not in self._writers:
+            from torch.utils.tensorboard import SummaryWriter  # on use: it takes a second
+
+            self._writers[run] = SummaryWriter(str(self.log_dir / run))
+        self._writers[run].add_scalar(tag, value, step)

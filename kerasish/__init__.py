@@ -1,0 +1,40 @@
+"""Neural networks in a few lines, on forward and backward passes written by hand."""
+
+import importlib
+from pathlib import Path
+from typing import Any
+
+if not Path(__file__).with_name("callbacks").is_dir():
+    # A bare checkout: the folder that is installed as kerasish.callbacks lies beside the package.
+    __path__.append(str(Path(__file__).parent.parent))
+
+from kerasish import (  # noqa: E402 (the path above comes first)
+    containers,
+    datasets,
+    gradcheck,
+    initializers,
+    layers,
+    losses,
+    metrics,
+    optimizers,
+    schedules,
+)
+from kerasish.containers import Sequential  # noqa: E402
+from kerasish.model import Model  # noqa: E402
+from kerasish.module import Module  # noqa: E402
+from kerasish.parameter import Parameter  # noqa: E402
+from kerasish.random import set_seed  # noqa: E402
+
+__version__ = "0.1.0"
+__all__ = [
+    "Model", "Module", "Parameter", "Sequential", "callbacks", "containers", "datasets",
+    "gradcheck", "initializers", "layers", "losses", "metrics", "optimizers", "schedules",
+    "set_seed",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Imports `kerasish.callbacks` when it is first asked for: it is the floor above this one."""
+    if name == "callbacks":
+        return importlib.import_module("kerasish.callbacks")
+    raise AttributeError(f"module 'kerasish' has no attribute {name!r}")

@@ -1,0 +1,5 @@
+"""Modules that are made of modules."""
+
+from kerasish.containers.sequential import Sequential
+
+__all__ = ["Sequential"]

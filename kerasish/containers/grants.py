@@ -1,0 +1,58 @@
+"""What a container may allow a module at its place: to overwrite its input, to leave out dx.
+
+A permission belongs to a place in a container, never to a module, so the same module used elsewhere,
+or called by hand, never writes into what it was given. Declarations are believed only where they
+stand beside the methods that they speak of: a subclass with a backward of its own is asked anew.
+"""
+
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from kerasish.module import Module
+
+
+def may_overwrite(layers: Sequence[Module], index: int) -> bool:
+    """Whether the module at this place may write its output into its input.
+
+    It may if it can, and does not need the input again; if the module that made the input does not
+    need it either; and if that input is not what the container itself was given.
+    """
+    layer = layers[index]
+    if not takes(layer.forward, "out") or not _declares(layer) or "input" in layer.backward_reads:
+        return False
+    for maker in reversed(layers[:index]):
+        if not _declares(maker) or "output" in maker.backward_reads:
+            return False
+        if not maker.returns_view:
+            return True
+    return False
+
+
+def takes(method: Callable[..., Any], argument: str) -> bool:
+    """Whether a method knows an optional argument, `out` or `need_dx`."""
+    return argument in inspect.signature(method).parameters
+
+
+def stem_length(layers: Sequence[Module]) -> int:
+    """How many modules at the front have nothing to train, so that no gradient need reach them."""
+    length = 0
+    for layer in layers:
+        if any(p.trainable for p in layer.parameters()) or not _unwinds(layer):
+            break
+        length += 1
+    return length
+
+
+def _declares(module: Module) -> bool:
+    """Whether the declarations come from the class, or a subclass of it, that has the methods."""
+    line = type(module).__mro__
+    place = {name: next(i for i, cls in enumerate(line) if name in vars(cls))
+             for name in ("forward", "backward", "backward_reads", "returns_view")}
+    return max(place["backward_reads"], place["returns_view"]) <= min(
+        place["forward"], place["backward"]
+    )
+
+
+def _unwinds(module: Module) -> bool:
+    return type(module).unwind is not Module.unwind or not any(True for _ in module.children())

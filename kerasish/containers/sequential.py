@@ -1,0 +1,129 @@
+"""The container of most nets: one module after the other."""
+
+from collections.abc import Iterable, Iterator
+from functools import partial
+from typing import Any, ClassVar
+
+from torch import Tensor
+
+from kerasish.containers.grants import may_overwrite, stem_length, takes
+from kerasish.module import Module
+from kerasish.parameter import Parameter
+from kerasish.types import Shape
+
+
+class Sequential(Module):
+    """Feeds each module with the output of the one before it.
+
+        y = fₙ(… f₂(f₁(x)) …)        dx = f₁'(f₂'(… fₙ'(dy) …))
+
+    Shapes: x is the first module's, y the last one's.
+    Raises: TypeError if an argument is no module. An error from inside notes its place.
+
+    Args:
+        layers: the modules, or a list of them; one that comes several times shares its weights.
+
+    Example:
+        >>> from kerasish.layers import Linear, ReLU
+        >>> Sequential(Linear(3), ReLU(), Linear(1)).build((5,))
+        (1,)
+    """
+
+    formula: ClassVar[str] = "y = fₙ(… f₂(f₁(x)) …)"
+
+    _planned_at = -1
+
+    def __init__(self, *layers: Module | Iterable[Module]) -> None:
+        self.layers: list[Module] = []
+        for layer in layers:
+            for each in layer if isinstance(layer, list | tuple) else (layer,):
+                self.append(each)
+
+    def append(self, layer: Module) -> "Sequential":
+        """Puts one more module at the end of a container that is not built yet."""
+        if not isinstance(layer, Module):
+            hint = f"Write {layer.__name__}(...)." if isinstance(layer, type) else "Wrap it in one."
+            raise TypeError(f"Sequential(layers) expects modules; got {layer!r}. {hint}")
+        if self.built:
+            raise RuntimeError(
+                "Sequential.append(layer) expects a container that is not built yet; got one built "
+                f"for inputs of shape {self.input_shape}. Make Sequential(old, layer) instead."
+            )
+        self.layers.append(layer)
+        return self
+
+    def build(self, shape: Shape) -> Shape:
+        index = 0
+        try:
+            for index, layer in enumerate(self.layers):
+                shape = layer.build(shape)
+        except Exception as error:
+            raise self._placed(error, index)
+        return shape
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self._planned_at != Parameter.freezes:
+            self._plan()
+        index = 0
+        try:
+            for index, layer, in_place in self._steps:
+                x = layer.forward(x, x) if in_place else layer.forward(x)
+        except Exception as error:
+            raise self._placed(error, index)
+        self.save_for_backward(x.shape)
+        return x
+
+    def backward(self, dy: Tensor, need_dx: bool = True) -> Tensor | None:
+        """Goes back through the modules.
+
+        With need_dx=False it stops where no gradient is needed any more, and returns None.
+        """
+        (shape,) = self.saved_tensors()
+        if dy.shape != shape:
+            raise ValueError(
+                f"Sequential.backward(dy) expects the shape of its output, {tuple(shape)}; got "
+                f"{tuple(dy.shape)}. Give it the gradient of the loss with respect to that output."
+            )
+        index, dx = 0, dy
+        try:
+            for index, step in self._steps_back if need_dx else self._steps_back_to_stem:
+                dx = step(dx)
+        except Exception as error:
+            raise self._placed(error, index)
+        return dx if need_dx else None
+
+    def unwind(self, dy: Any = None) -> None:
+        super().unwind()
+        for layer in reversed(self.layers):
+            layer.unwind()
+
+    def _plan(self) -> None:
+        """Binds once what does not change from step to step; again when a parameter is frozen."""
+        layers, last = self.layers, len(self.layers) - 1
+        self._steps = [(i, layer, may_overwrite(layers, i)) for i, layer in enumerate(layers)]
+        self._steps_back = [(i, layers[i].backward) for i in range(last, -1, -1)]
+        stem = stem_length(layers)
+        self._steps_back_to_stem = self._steps_back[: last - stem]
+        if stem <= last:
+            lowest = layers[stem].backward
+            if takes(lowest, "need_dx"):
+                lowest = partial(lowest, need_dx=False)
+            self._steps_back_to_stem.append((stem, lowest))
+        self._steps_back_to_stem += [(i, layers[i].unwind) for i in range(min(stem, last + 1) - 1, -1, -1)]
+        self._planned_at = Parameter.freezes
+
+    def _placed(self, error: Exception, index: int) -> Exception:
+        error.add_note(f"in layer {index} of {type(self).__name__}, {self.layers[index]!r}")
+        return error
+
+    def named_children(self) -> Iterator[tuple[str, Module]]:
+        return ((str(index), layer) for index, layer in enumerate(self.layers))
+
+    def __iter__(self) -> Iterator[Module]:
+        return iter(self.layers)
+
+    def __len__(self) -> int:
+        return len(self.layers)
+
+    def __getitem__(self, index: int) -> Module:
+        return self.layers[index]

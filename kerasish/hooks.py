@@ -1,0 +1,219 @@
+"""How callbacks plug into the loop: the hooks, who listens to them, and what they are told."""
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
+from typing import Any, ClassVar
+
+import torch
+
+from kerasish.types import Logs
+
+Hook = Callable[..., None]
+
+
+class Callback:
+    """Base of everything that watches or steers training: override the hooks that you need.
+
+    Batches and epochs are counted from 0. `logs` holds running means in batch hooks and final
+    values in the others, under Keras' names. Setting `self.model.stop_training = True` ends
+    training after the batch or epoch. Running state is made in `on_train_begin`, so that an
+    instance serves several fits. Values in the logs of a batch are read from the device when they
+    are looked at, and only then cost anything; `dict(logs)` keeps them.
+
+    Example:
+        >>> class Stop(Callback):
+        ...     def on_train_batch_end(self, batch, logs=None):
+        ...         if logs["loss"] < 0.01:
+        ...             self.model.stop_training = True
+    """
+
+    model: Any = None
+    """The model that is trained."""
+    params: dict[str, Any] = {}  # noqa: RUF012 (replaced whole, never changed)
+    """What fit knows: "epochs", "steps", "verbose", "seed", and "logs", the names it will log."""
+
+    adds_to_logs: ClassVar[tuple[str, ...] | None] = None
+    """The names that `on_epoch_begin` or `on_epoch_end` put into the logs; None if not declared."""
+
+    runs_in_step: ClassVar[bool] = False
+    """Whether batch hooks may run in torch's inference mode as the step does, which saves leaving
+    it; only for callbacks that make no tensors."""
+
+    def set_model(self, model: Any) -> None:
+        """Takes the model that the hooks are about."""
+        self.model = model
+
+    def set_params(self, params: dict[str, Any]) -> None:
+        """Takes what fit, evaluate or predict knows about the run."""
+        self.params = params
+
+    def listens(self, hook: str) -> bool:
+        """Whether a batch hook does anything; asked once a run, so that idle hooks cost nothing."""
+        return hook in vars(self) or getattr(type(self), hook) is not getattr(Callback, hook)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The running state, for checkpoints: plain values and tensors by name."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Goes on from a running state."""
+
+    def close(self) -> None:
+        """Frees what the hooks opened; called in the end in every case, errors included."""
+
+    def on_train_begin(self, logs: Logs | None = None) -> None:
+        """Before the first epoch of fit."""
+
+    def on_train_end(self, logs: Logs | None = None) -> None:
+        """After the last epoch of fit, with that epoch's logs; not after an error."""
+
+    def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
+        """Before the first batch of an epoch."""
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        """After an epoch's last batch and its validation, whose names begin with `val_`."""
+
+    def on_train_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
+        """Before a training batch."""
+        self.on_batch_begin(batch, logs)
+
+    def on_backward_end(self, batch: int) -> None:
+        """Between the backward pass of a batch and the update: gradients are complete."""
+
+    def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+        """After a training batch and its update, with the running means of the epoch."""
+        self.on_batch_end(batch, logs)
+
+    def on_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
+        """Another name for `on_train_batch_begin`."""
+
+    def on_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+        """Another name for `on_train_batch_end`."""
+
+    def on_test_begin(self, logs: Logs | None = None) -> None:
+        """Before evaluate, and before each validation inside fit."""
+
+    def on_test_end(self, logs: Logs | None = None) -> None:
+        """After evaluate or validation, with its results."""
+
+    def on_test_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
+        """Before a batch of evaluate or validation."""
+
+    def on_test_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+        """After a batch of evaluate or validation, with running means."""
+
+    def on_predict_begin(self, logs: Logs | None = None) -> None:
+        """Before predict."""
+
+    def on_predict_end(self, logs: Logs | None = None) -> None:
+        """After predict."""
+
+    def on_predict_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
+        """Before a batch of predict."""
+
+    def on_predict_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+        """After a batch of predict, with {"outputs": array}."""
+
+
+class CallbackList:
+    """Callbacks in order, to be told of a run together; usable in loops of your own, too.
+
+    Raises: TypeError for what is no callback, a class for instance.
+
+    Args:
+        callbacks: one callback, or any nesting of lists of them.
+        model: what they are to see as `self.model`.
+        params: what they are to see as `self.params`; each also finds there under "logs" the names
+            that fit and the callbacks before it put into the logs of an epoch, and under "open"
+            whether a callback before it may add others.
+    """
+
+    def __init__(
+        self, callbacks: Any = None, model: Any = None, params: dict[str, Any] | None = None
+    ) -> None:
+        self.callbacks = list(_flat(callbacks))
+        known, is_open = list((params or {}).get("logs", ())), False
+        for callback in self.callbacks:
+            callback.set_model(model)
+            callback.set_params({**(params or {}), "logs": tuple(known), "open": is_open})
+            known += callback.adds_to_logs or ()
+            is_open |= callback.adds_to_logs is None
+
+    def __iter__(self) -> Iterator[Callback]:
+        return iter(self.callbacks)
+
+    def listeners(self, hook: str) -> list[Hook]:
+        """That batch hook of the callbacks that do something in it; they run outside inference."""
+        aliases = {"on_train_batch_begin": "on_batch_begin", "on_train_batch_end": "on_batch_end"}
+        return [
+            _outside_inference(callback, getattr(callback, hook))
+            for callback in self.callbacks
+            if callback.listens(hook) or callback.listens(aliases.get(hook, hook))
+        ]
+
+    def on_train_begin(self, logs: Logs) -> None:
+        for callback in self.callbacks:
+            callback.on_train_begin(logs)
+
+    def on_train_end(self, logs: Logs) -> None:
+        for callback in self.callbacks:
+            callback.on_train_end(logs)
+
+    def on_epoch_begin(self, epoch: int, logs: Logs) -> None:
+        for callback in self.callbacks:
+            callback.on_epoch_begin(epoch, logs)
+
+    def on_epoch_end(self, epoch: int, logs: Logs) -> None:
+        for callback in self.callbacks:
+            callback.on_epoch_end(epoch, logs)
+
+    def on_test_begin(self, logs: Logs) -> None:
+        for callback in self.callbacks:
+            callback.on_test_begin(logs)
+
+    def on_test_end(self, logs: Logs) -> None:
+        for callback in self.callbacks:
+            callback.on_test_end(logs)
+
+    def on_predict_begin(self, logs: Logs) -> None:
+        for callback in self.callbacks:
+            callback.on_predict_begin(logs)
+
+    def on_predict_end(self, logs: Logs) -> None:
+        for callback in self.callbacks:
+            callback.on_predict_end(logs)
+
+    def close(self) -> None:
+        """Closes all of them, whatever one of them raises."""
+        with ExitStack() as stack:
+            for callback in self.callbacks:
+                stack.callback(callback.close)
+
+
+def _flat(callbacks: Any) -> Iterable[Callback]:
+    if callbacks is None:
+        return
+    if isinstance(callbacks, list | tuple | CallbackList):
+        for each in callbacks:
+            if each is None:
+                raise TypeError("fit(callbacks) expects callbacks; got None in the list. "
+                                "Leave it out.")
+            yield from _flat(each)
+    elif isinstance(callbacks, Callback):
+        yield callbacks
+    else:
+        is_class = isinstance(callbacks, type) and issubclass(callbacks, Callback)
+        got = f"the class {callbacks.__name__}" if is_class else repr(callbacks)
+        fix = f"Write {callbacks.__name__}(...)." if is_class else "Derive it from Callback."
+        raise TypeError(f"fit(callbacks) expects instances of Callback; got {got}. {fix}")
+
+
+def _outside_inference(callback: Callback, hook: Hook) -> Hook:
+    if callback.runs_in_step:
+        return hook
+
+    def outside(*args: Any) -> None:
+        with torch.inference_mode(False):
+            hook(*args)
+
+    return outside

@@ -1,0 +1,5 @@
+"""Functions of a model that show what it is and does, and leave no trace in it."""
+
+from kerasish.insight.summary import summary
+
+__all__ = ["summary"]

@@ -1,0 +1,57 @@
+"""A model as a table: its modules, their output shapes, parameters and bytes."""
+
+from typing import Any
+
+from kerasish.module import Module
+
+_HEAD = ("Layer", "Output shape", "Parameters", "Bytes")
+
+
+def summary(model: Any) -> str:
+    """The table of `model.summary()` as text, with what it is compiled with below.
+
+    Shapes are shown with N for the batch; a model that is not built yet shows "?".
+    """
+    rows = [_HEAD, *_rows(model.module)]
+    parameters = list(model.module.parameters())
+    total = sum(p.data.numel() for p in parameters)
+    trainable = sum(p.data.numel() for p in parameters if p.trainable)
+    size = sum(p.data.nbytes for p in parameters)
+    rows.append(("Total", "", f"{total:,}" if model.built else "?", f"{size:,}"))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ["  ".join(_aligned(row, widths)).rstrip() for row in rows]
+    rule = "-" * max(map(len, lines))
+    table = [lines[0], rule, *lines[1:-1], rule, lines[-1]]
+    if total != trainable:
+        table.append(f"Trainable: {trainable:,} parameters")
+    return "\n".join(table + _compiled(model))
+
+
+def _rows(module: Module) -> list[tuple[str, str, str, str]]:
+    leaves = [(path, leaf) for path, leaf in module.named_modules() if not any(leaf.children())]
+    return [_row(path, leaf) for path, leaf in leaves]
+
+
+def _row(path: str, leaf: Module) -> tuple[str, str, str, str]:
+    shape = f"(N, {', '.join(map(str, leaf.output_shape))})" if leaf.built else "?"
+    parameters = list(leaf.parameters())
+    count = sum(p.data.numel() for p in parameters)
+    size = sum(p.data.nbytes for p in parameters)
+    name = f"{path} {leaf!r}".strip()
+    return name, shape, f"{count:,}" if leaf.built else "?", f"{size:,}" if leaf.built else "?"
+
+
+def _aligned(row: tuple[str, ...], widths: list[int]) -> list[str]:
+    left = [cell.ljust(width) for cell, width in zip(row[:2], widths[:2], strict=True)]
+    return left + [cell.rjust(width) for cell, width in zip(row[2:], widths[2:], strict=True)]
+
+
+def _compiled(model: Any) -> list[str]:
+    if not model.compiled:
+        return ["Not compiled yet."]
+    shown = ", ".join(
+        f"{name} = {metric!r}" if metric is not None else f"{name} = decided by the targets"
+        for name, metric in model.metrics.items()
+    )
+    lines = [f"Optimizer: {model.optimizer!r}", f"Loss: {model.loss!r}"]
+    return lines + ([f"Metrics: {shown}"] if shown else [])

@@ -1,0 +1,9 @@
+"""Leaf modules: each a formula and its derivative, one idea a file."""
+
+from kerasish.layers.dropout import Dropout
+from kerasish.layers.flatten import Flatten
+from kerasish.layers.linear import Linear
+from kerasish.layers.rectifiers import LeakyReLU, ReLU
+from kerasish.layers.sigmoids import Sigmoid, Tanh
+
+__all__ = ["Dropout", "Flatten", "LeakyReLU", "Linear", "ReLU", "Sigmoid", "Tanh"]

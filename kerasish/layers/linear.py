@@ -1,0 +1,125 @@
+"""The dense layer: every output sees every input."""
+
+import math
+from functools import lru_cache
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from kerasish.initializers import kaiming_normal, zeros
+from kerasish.module import Module
+from kerasish.parameter import Parameter
+from kerasish.types import Device, Shape
+
+_FEW_ROWS = 64
+"""Up to here one product with ones is the fastest sum over rows and as exact; beyond, torch's
+pairwise sum has the smaller rounding error."""
+
+
+class Linear(Module):
+    """Multiplies the last axis by a matrix and adds a bias.
+
+        y = x Wᵀ + b
+
+    Shapes: x (N, ..., in_features), weight W (out_features, in_features), bias b (out_features,),
+        y (N, ..., out_features).
+    Backward: dx = dy W,  dW = dyᵀ x,  db = Σ dy over all rows.
+    Source: initial weights as in He et al. (2015), eq. 10 (torch draws from a narrower uniform
+        distribution); biases start at zero.
+    Raises: ValueError if a size is below 1, or if x has another size than the layer was built for.
+
+    Args:
+        in_features: size of the last axis of x. Left out, it is learned at build, and a single
+            size is out_features: `Linear(25)` is `Linear(out_features=25)`.
+        out_features: size of the last axis of y, at least 1.
+        bias: whether b is added.
+        device: where the parameters are made.
+        dtype: their type, torch's default type if None.
+
+    Example:
+        >>> Linear(3).build((5,))
+        (3,)
+    """
+
+    formula: ClassVar[str] = "y = x Wᵀ + b"
+    backward_reads: ClassVar[frozenset[str]] = frozenset({"input"})
+    returns_view: ClassVar[bool] = False
+    y_range: ClassVar[tuple[float, float] | None] = (-math.inf, math.inf)
+
+    def __init__(
+        self,
+        in_features: int | None = None,
+        out_features: int | None = None,
+        bias: bool = True,
+        device: Device | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        if out_features is None:
+            in_features, out_features = None, in_features
+        for name, size in (("out_features", out_features), ("in_features", in_features)):
+            if not isinstance(size, int) or size < 1:
+                if name == "out_features" or size is not None:
+                    raise ValueError(f"Linear({name}) expects a size of at least 1; got {size!r}. "
+                                     "Write Linear(25), or Linear(2, 25) with the input size.")
+        self.in_features, self.out_features, self.use_bias = in_features, out_features, bias
+        self.device, self.dtype = device, dtype
+
+    def build(self, shape: Shape) -> Shape:
+        *leading, features = shape
+        self._check(features)
+        self.in_features = features
+        weight = kaiming_normal((self.out_features, features))
+        self.weight = Parameter(weight.to(self.device, self.dtype))
+        self.bias = None
+        if self.use_bias:
+            bias = zeros((self.out_features,))
+            self.bias = Parameter(bias.to(self.device, self.dtype), decay=False)
+        return (*leading, self.out_features)
+
+    def forward(self, x: Tensor) -> Tensor:
+        rows = x if x.dim() == 2 else x.flatten(0, -2)  # leading axes count as one batch
+        try:
+            if self.bias is None:
+                y = torch.mm(rows, self.weight.data_t)
+            else:
+                y = torch.addmm(self.bias.data, rows, self.weight.data_t)
+        except RuntimeError:  # looked at afterwards, so that a good x costs nothing
+            return self.forward(self._mended(x))
+        self.save_for_backward(rows)
+        return y if rows is x else y.view(*x.shape[:-1], self.out_features)
+
+    def backward(self, dy: Tensor, need_dx: bool = True) -> Tensor | None:
+        (x,) = self.saved_tensors()
+        rows = dy if dy.dim() == 2 else dy.flatten(0, -2)
+        rows_t = rows.t()
+        if self.weight.trainable:
+            self.weight.grad.addmm_(rows_t, x)
+        if self.bias is not None and self.bias.trainable:
+            if len(rows) > _FEW_ROWS:
+                self.bias.grad.add_(rows.sum(0))
+            else:
+                self.bias.grad.addmv_(rows_t, _ones(len(rows), rows.dtype, rows.device))
+        if not need_dx:
+            return None
+        dx = torch.mm(rows, self.weight.data)
+        return dx if rows is dy else dx.view(*dy.shape[:-1], dx.shape[1])
+
+    def _check(self, features: int) -> None:
+        if self.in_features not in (None, features):
+            raise ValueError(
+                f"{self!r} expects {self.in_features} features on the last axis of x; got "
+                f"{features}. Give it such data, or make a layer for {features}."
+            ) from None
+
+    def _mended(self, x: Tensor) -> Tensor:
+        """Integers as floats; raises what is wrong with any other x."""
+        self._check(x.shape[-1])
+        if x.is_floating_point():
+            raise  # noqa: PLE0704 (torch's own error, about the type or the device of x)
+        return x.to(self.weight.data.dtype)
+
+
+@lru_cache(maxsize=256)
+def _ones(rows: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    return torch.ones(rows, dtype=dtype, device=device)

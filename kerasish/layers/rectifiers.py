@@ -1,0 +1,91 @@
+"""Activations with a kink at zero. Their backward passes read y, never x."""
+
+import math
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from kerasish.module import Module
+
+_threshold_backward = torch.ops.aten.threshold_backward.default
+_leaky_relu = torch.ops.aten.leaky_relu.default
+_leaky_relu_ = torch.ops.aten.leaky_relu_.default
+_leaky_relu_backward = torch.ops.aten.leaky_relu_backward.default
+
+
+class ReLU(Module):
+    """Keeps what is positive.
+
+        y = max(x, 0)
+
+    Shapes: x and y (N, ...).
+    Backward: dx = dy where y > 0, else 0 (at x = 0, too).
+
+    Args:
+        inplace: accepted for torch's sake and ignored: the container decides.
+
+    Example:
+        >>> ReLU()(torch.tensor([[-1.0, 2.0]]))
+        tensor([[0., 2.]])
+    """
+
+    formula: ClassVar[str] = "y = max(x, 0)"
+    backward_reads: ClassVar[frozenset[str]] = frozenset({"output"})
+    returns_view: ClassVar[bool] = False
+    y_range: ClassVar[tuple[float, float] | None] = (0.0, math.inf)
+
+    def __init__(self, inplace: bool = False) -> None:
+        pass
+
+    def forward(self, x: Tensor, out: Tensor | None = None) -> Tensor:
+        y = torch.relu(x) if out is None else torch.relu_(out)
+        self.save_for_backward(y)
+        return y
+
+    def backward(self, dy: Tensor) -> Tensor:
+        (y,) = self.saved_tensors()
+        return _threshold_backward(dy, y, 0)
+
+
+class LeakyReLU(Module):
+    """Keeps what is positive and lets a little of the rest through.
+
+        y = x where x > 0, else slope · x
+
+    Shapes: x and y (N, ...).
+    Backward: dx = dy where y > 0, else slope · dy; y has the sign of x, since slope ≥ 0.
+    Source: Maas et al. (2013), "Rectifier Nonlinearities Improve Neural Network Acoustic Models".
+    Raises: ValueError if negative_slope is below 0.
+
+    Args:
+        negative_slope: slope where x is negative, at least 0.
+        inplace: accepted for torch's sake and ignored: the container decides.
+
+    Example:
+        >>> LeakyReLU(0.5)(torch.tensor([[-1.0, 2.0]]))
+        tensor([[-0.5000,  2.0000]])
+    """
+
+    formula: ClassVar[str] = "y = x where x > 0, else slope · x"
+    backward_reads: ClassVar[frozenset[str]] = frozenset({"output"})
+    returns_view: ClassVar[bool] = False
+    y_range: ClassVar[tuple[float, float] | None] = (-math.inf, math.inf)
+
+    def __init__(self, negative_slope: float = 0.01, inplace: bool = False) -> None:
+        if not negative_slope >= 0:
+            raise ValueError(
+                f"LeakyReLU(negative_slope) expects a slope of 0 or more; got {negative_slope!r}. "
+                "Its usual value is 0.01."
+            )
+        self.negative_slope = negative_slope
+
+    def forward(self, x: Tensor, out: Tensor | None = None) -> Tensor:
+        leaky_relu = _leaky_relu if out is None else _leaky_relu_
+        y = leaky_relu(x, self.negative_slope)
+        self.save_for_backward(y)
+        return y
+
+    def backward(self, dy: Tensor) -> Tensor:
+        (y,) = self.saved_tensors()
+        return _leaky_relu_backward(dy, y, self.negative_slope, True)

@@ -1,0 +1,67 @@
+"""Activations that saturate on both sides. Their backward passes read y, never x."""
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from kerasish.module import Module
+
+_tanh_backward = torch.ops.aten.tanh_backward.default
+_sigmoid_backward = torch.ops.aten.sigmoid_backward.default
+
+
+class Tanh(Module):
+    """Squeezes into (-1, 1).
+
+        y = tanh(x)
+
+    Shapes: x and y (N, ...).
+    Backward: dx = dy (1 - y²).
+
+    Example:
+        >>> Tanh()(torch.zeros(1, 1))
+        tensor([[0.]])
+    """
+
+    formula: ClassVar[str] = "y = tanh(x)"
+    backward_reads: ClassVar[frozenset[str]] = frozenset({"output"})
+    returns_view: ClassVar[bool] = False
+    y_range: ClassVar[tuple[float, float] | None] = (-1.0, 1.0)
+
+    def forward(self, x: Tensor, out: Tensor | None = None) -> Tensor:
+        y = torch.tanh(x) if out is None else torch.tanh_(out)
+        self.save_for_backward(y)
+        return y
+
+    def backward(self, dy: Tensor) -> Tensor:
+        (y,) = self.saved_tensors()
+        return _tanh_backward(dy, y)
+
+
+class Sigmoid(Module):
+    """Squeezes into (0, 1).
+
+        y = 1 / (1 + exp(-x))
+
+    Shapes: x and y (N, ...).
+    Backward: dx = dy y (1 - y).
+
+    Example:
+        >>> Sigmoid()(torch.zeros(1, 1))
+        tensor([[0.5000]])
+    """
+
+    formula: ClassVar[str] = "y = 1 / (1 + exp(-x))"
+    backward_reads: ClassVar[frozenset[str]] = frozenset({"output"})
+    returns_view: ClassVar[bool] = False
+    y_range: ClassVar[tuple[float, float] | None] = (0.0, 1.0)
+
+    def forward(self, x: Tensor, out: Tensor | None = None) -> Tensor:
+        y = torch.sigmoid(x) if out is None else torch.sigmoid_(out)
+        self.save_for_backward(y)
+        return y
+
+    def backward(self, dy: Tensor) -> Tensor:
+        (y,) = self.saved_tensors()
+        return _sigmoid_backward(dy, y)

@@ -1,0 +1,67 @@
+"""Losses of numbers: how far off a prediction is."""
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from kerasish.losses.loss import Loss
+
+
+class MSE(Loss):
+    """The mean squared error.
+
+        L = mean (y_pred - y_true)²
+
+    Shapes: y_pred and y_true (N, ...), the same; (N,) counts as (N, 1). L ().
+    Backward: dy_pred = 2 (y_pred - y_true) / (number of elements).
+    Raises: ValueError if the shapes differ: nothing is broadcast.
+
+    Example:
+        >>> MSE()(torch.tensor([[3.0]]), torch.tensor([[1.0]]))
+        tensor(4.)
+    """
+
+    formula: ClassVar[str] = "L = mean (y_pred - y_true)²"
+
+    def forward(
+        self, y_pred: Tensor, y_true: Tensor, sample_weight: Tensor | None = None
+    ) -> Tensor:
+        error = weighted = torch.sub(y_pred, self.matched(y_pred, y_true))
+        if sample_weight is not None:
+            weighted = error * self.weights(sample_weight, error)
+        squares = torch.dot(error.reshape(-1), weighted.reshape(-1))
+        self.save_for_backward(weighted)
+        return squares.div_(error.numel() or 1)
+
+    def backward(self) -> Tensor:
+        (weighted,) = self.saved_tensors()
+        return weighted.mul_(2 / (weighted.numel() or 1))
+
+
+class MAE(Loss):
+    """The mean absolute error, which outliers pull less than the squared one.
+
+        L = mean |y_pred - y_true|
+
+    Shapes: y_pred and y_true (N, ...), the same; (N,) counts as (N, 1). L ().
+    Backward: dy_pred = sign(y_pred - y_true) / (number of elements), 0 where they are equal.
+    Raises: ValueError if the shapes differ: nothing is broadcast.
+
+    Example:
+        >>> MAE()(torch.tensor([[3.0]]), torch.tensor([[1.0]]))
+        tensor(2.)
+    """
+
+    formula: ClassVar[str] = "L = mean |y_pred - y_true|"
+
+    def forward(
+        self, y_pred: Tensor, y_true: Tensor, sample_weight: Tensor | None = None
+    ) -> Tensor:
+        error = torch.sub(y_pred, self.matched(y_pred, y_true))
+        self.save_for_backward(error, self.weights(sample_weight, error))
+        return self.mean(error.abs(), sample_weight)
+
+    def backward(self) -> Tensor:
+        error, weights = self.saved_tensors()
+        return error.sign_().mul_(weights).div_(error.numel() or 1)

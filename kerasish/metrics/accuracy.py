@@ -1,0 +1,96 @@
+"""Shares of right answers, and which of them the word "accuracy" means."""
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from kerasish.losses import BinaryCrossEntropy, CrossEntropy, Loss
+from kerasish.metrics.metric import Mean
+
+
+class BinaryAccuracy(Mean):
+    """The share of elements on the right side of a threshold.
+
+        mean of  (y_pred > threshold) = (y_true > threshold)
+
+    Shapes: y_pred and y_true (N, ...), the same; (N,) counts as (N, 1).
+
+    Args:
+        threshold: 0.5 for probabilities, 0 for logits and for signs.
+        target_threshold: the same for y_true, where it differs: 0.5 beside logits.
+
+    Example:
+        >>> accuracy = BinaryAccuracy(threshold=0.0)
+        >>> accuracy.update(torch.tensor([0.3, -2.0]), torch.tensor([1.0, 1.0]))
+        >>> accuracy.result()
+        0.5
+    """
+
+    higher_is_better: ClassVar[bool | None] = True
+
+    def __init__(self, threshold: float = 0.5, target_threshold: float | None = None) -> None:
+        self.threshold = threshold
+        self.target_threshold = threshold if target_threshold is None else target_threshold
+
+    def values(self, y_pred: Tensor, y_true: Tensor) -> Tensor:
+        return (y_pred > self.threshold) == (y_true.view(y_pred.shape) > self.target_threshold)
+
+
+class CategoricalAccuracy(Mean):
+    """The share of samples whose largest prediction is at the true class.
+
+        mean of  argmax(y_pred) = class
+
+    Shapes: y_pred (N, C, ...); y_true class indices (N, ...), or probabilities in the shape of
+        y_pred.
+
+    Args:
+        axis: the class axis of y_pred; 1 as in torch.
+
+    Example:
+        >>> accuracy = CategoricalAccuracy()
+        >>> accuracy.update(torch.tensor([[0.1, 0.9]]), torch.tensor([1]))
+        >>> accuracy.result()
+        1.0
+    """
+
+    higher_is_better: ClassVar[bool | None] = True
+
+    def __init__(self, axis: int = 1) -> None:
+        self.axis = axis
+
+    def values(self, y_pred: Tensor, y_true: Tensor) -> Tensor:
+        answer = y_pred.argmax(self.axis)
+        if y_true.shape == y_pred.shape:
+            return answer == y_true.argmax(self.axis)
+        return answer == y_true.view(answer.shape)
+
+
+def accuracy_for(
+    loss: Loss, y_range: tuple[float, float] | None, y_true: Tensor | None = None
+) -> Mean | None:
+    """What "accuracy" means for a loss, a model that ends in that range, and these targets.
+
+    Cross entropies decide it by themselves; else the middle of a bounded range of the last module,
+    Tanh or Sigmoid; else targets that are all 0 and 1, or all -1 and 1.
+
+    Returns: the metric, or None if only the targets can tell and are not given.
+    Raises: ValueError if the targets do not tell.
+    """
+    if isinstance(loss, CrossEntropy):
+        return CategoricalAccuracy(axis=loss.axis)
+    if isinstance(loss, BinaryCrossEntropy):
+        return BinaryAccuracy(0.0 if loss.from_logits else 0.5, target_threshold=0.5)
+    if y_range in ((-1.0, 1.0), (0.0, 1.0)):
+        return BinaryAccuracy(threshold=sum(y_range) / 2)
+    if y_true is None:
+        return None
+    for low, high in ((0, 1), (-1, 1)):
+        if bool(((y_true == low) | (y_true == high)).all()):
+            return BinaryAccuracy(threshold=(low + high) / 2)
+    raise ValueError(
+        f"compile(metrics) expects targets that tell what 'accuracy' means with {loss!r}; got "
+        f"targets from {float(y_true.min()):g} to {float(y_true.max()):g}, neither all 0 and 1 nor "
+        "all -1 and 1. Say which with metrics=[BinaryAccuracy(threshold=...)]."
+    )

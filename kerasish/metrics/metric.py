@@ -1,0 +1,117 @@
+"""The contract of metrics: sums stay on the device and are read only when somebody looks."""
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from kerasish.configured import Configured
+
+
+class Metric(Configured):
+    """Base of all metrics.
+
+    Args of its methods: y_pred and y_true as the loss gets them, sample_weight of shape (N,).
+    """
+
+    higher_is_better: ClassVar[bool | None] = None
+    """Which way is up; None where that is for the user to say, with `mode=`."""
+
+    @property
+    def name(self) -> str:
+        """What the metric is called in logs: its class in snake_case, unless it is set."""
+        return getattr(self, "_name", None) or _snake_case(type(self).__name__)
+
+    @name.setter
+    def name(self, value: str) -> None:
+        self._name = value
+
+    def update(self, y_pred: Tensor, y_true: Tensor, sample_weight: Tensor | None = None) -> None:
+        """Takes in one batch; reads nothing back from the device."""
+        raise NotImplementedError(f"{type(self).__name__} needs an update method. Write it.")
+
+    def result(self) -> float:
+        """The value over all batches since `reset`; NaN before the first."""
+        raise NotImplementedError(f"{type(self).__name__} needs a result method. Write it.")
+
+    def reset(self) -> None:
+        """Forgets all batches."""
+        raise NotImplementedError(f"{type(self).__name__} needs a reset method. Write it.")
+
+
+class Mean(Metric):
+    """A running mean: always sum over count, never a mean of means.
+
+        result = Σ w v / Σ w
+
+    A metric that is a mean over samples is a subclass with a `values` method.
+
+    Example:
+        >>> mean = Mean()
+        >>> mean.add(torch.tensor(1.0), 3), mean.add(torch.tensor(5.0), 1)
+        (None, None)
+        >>> mean.result()
+        2.0
+    """
+
+    _total: Tensor | None = None
+    _count: float | Tensor = 0
+
+    def values(self, y_pred: Tensor, y_true: Tensor) -> Tensor:
+        """One value a sample, or several a sample, with the sample as axis 0."""
+        raise NotImplementedError(f"{type(self).__name__} needs a values method. Write it.")
+
+    def update(self, y_pred: Tensor, y_true: Tensor, sample_weight: Tensor | None = None) -> None:
+        values = self.values(y_pred, y_true)
+        if sample_weight is None:
+            self._take(values.sum(dtype=torch.float64), values.numel())
+        else:
+            values = values.reshape(len(values), -1).to(torch.float64).mean(1)
+            self._take((values * sample_weight).sum(), sample_weight.sum())
+
+    def add(self, mean: Tensor, count: int) -> None:
+        """Takes in the mean of so many samples: a 0-dim tensor, left on its device."""
+        if self._total is None:
+            with torch.inference_mode(False):  # the sum outlives the step
+                self._total = torch.zeros((), dtype=torch.float64, device=mean.device)
+        self._total.add_(mean, alpha=count)
+        self._count += count
+
+    def _take(self, total: Tensor, count: int | Tensor) -> None:
+        if self._total is None:
+            self.add(total, 0)
+        assert self._total is not None
+        self._total.add_(total)
+        self._count = self._count + count
+
+    def result(self) -> float:
+        if self._total is None or not self._count:
+            return float("nan")
+        return float(self._total / self._count)
+
+    def reset(self) -> None:
+        self._total, self._count = None, 0
+
+
+class FunctionMetric(Mean):
+    """Any function of (y_true, y_pred), Keras' and scikit-learn's order, as a metric.
+
+    A function that gives one number a batch is averaged over batches by their number of samples.
+
+    Args:
+        function: gives a tensor with the sample as axis 0, or one number.
+    """
+
+    def __init__(self, function: Callable[[Tensor, Tensor], Any]) -> None:
+        self.function = function
+        self.name = getattr(function, "__name__", type(function).__name__)
+
+    def values(self, y_pred: Tensor, y_true: Tensor) -> Tensor:
+        values = torch.as_tensor(self.function(y_true, y_pred))
+        return values if values.dim() else values.expand(len(y_pred))
+
+
+def _snake_case(name: str) -> str:
+    words = "".join(f"_{c.lower()}" if c.isupper() else c for c in name).lstrip("_")
+    return name.lower() if name.isupper() else words

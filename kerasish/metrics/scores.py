@@ -1,0 +1,83 @@
+"""The loss and the metrics of one pass over the data, summed up on the device."""
+
+from collections.abc import Iterator, MutableMapping
+from typing import Any
+
+from torch import Tensor
+
+from kerasish.metrics.metric import Mean, Metric
+
+
+class Scores:
+    """Running means of the loss and of the metrics, by the names that logs show.
+
+    Args:
+        metrics: name → metric; "loss" is added in front.
+    """
+
+    def __init__(self, metrics: dict[str, Metric]) -> None:
+        self.loss, self.metrics = Mean(), metrics
+        self.batches = 0
+
+    def reset(self) -> None:
+        """Forgets all batches."""
+        self.batches = 0
+        self.loss.reset()
+        for metric in self.metrics.values():
+            metric.reset()
+
+    def update(
+        self, loss: Tensor, y_pred: Tensor, y_true: Tensor, sample_weight: Tensor | None
+    ) -> None:
+        """Takes in one batch; reads nothing back from the device."""
+        self.batches += 1
+        self.loss.add(loss, y_pred.shape[0])
+        for metric in self.metrics.values():
+            metric.update(y_pred, y_true, sample_weight)
+
+    def results(self) -> dict[str, float]:
+        """The values so far, read from the device."""
+        return {"loss": self.loss.result()} | {
+            name: metric.result() for name, metric in self.metrics.items()
+        }
+
+
+class RunningLogs(MutableMapping[str, Any]):
+    """The running means at one batch, read from the device when they are first looked at.
+
+    Raises: RuntimeError if they are first looked at after a later batch.
+    """
+
+    __slots__ = ("_batches", "_scores", "_values")
+
+    def __init__(self, scores: Scores) -> None:
+        self._scores, self._batches = scores, scores.batches
+        self._values: dict[str, Any] | None = None
+
+    def _read(self) -> dict[str, Any]:
+        if self._values is None:
+            if self._batches != self._scores.batches:
+                raise RuntimeError(
+                    "These logs expect to be read in the hook that they were given to; got read "
+                    "after a later batch. Keep dict(logs) instead of logs."
+                )
+            self._values = dict(self._scores.results())
+        return self._values
+
+    def __getitem__(self, name: str) -> Any:
+        return self._read()[name]
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        self._read()[name] = value
+
+    def __delitem__(self, name: str) -> None:
+        del self._read()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._read())
+
+    def __len__(self) -> int:
+        return len(self._read())
+
+    def __repr__(self) -> str:
+        return repr(self._read())

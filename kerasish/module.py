@@ -1,0 +1,334 @@
+"""The contract of everything with a forward and a backward: what it keeps, declares and answers."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from kerasish.configured import Configured
+from kerasish.parameter import Parameter
+from kerasish.random import drawing_from
+from kerasish.types import Device, Shape
+
+_saving: ContextVar[bool] = ContextVar("kerasish_saving", default=True)
+
+
+class Differentiable(Configured):
+    """A stack of what forward calls keep for their backward calls, last in, first out.
+
+    A module that is applied k times in one step is popped k times in reverse, so shared weights
+    need no special care.
+    """
+
+    _saved: list[tuple[Any, ...]]
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+        """Makes the stack here, so that a subclass may leave out `super().__init__()`."""
+        self = super().__new__(cls, *args, **kwargs)
+        self._saved = []
+        return self
+
+    def save_for_backward(self, *tensors: Any) -> None:
+        """Keeps tensors for the matching backward; nothing inside `with module.inference():`."""
+        if _saving.get():
+            self._saved.append(tensors)
+
+    def saved_tensors(self) -> tuple[Any, ...]:
+        """What the latest forward saved, handed back once.
+
+        Raises: RuntimeError if there is no forward left to go back through.
+        """
+        if not self._saved:
+            raise RuntimeError(
+                f"{self!r}.backward() has no forward to go back through. Call forward first, "
+                "outside `with module.inference():`, and then backward once."
+            )
+        return self._saved.pop()
+
+
+def _build_once(build: Callable[[Any, Shape], Shape]) -> Callable[[Any, Shape], Shape]:
+    """Lets a `build` run once for parameters, and afterwards for the output shape alone."""
+
+    def build_or_infer(self: "Module", shape: Shape) -> Shape:
+        if not self.built:
+            self.output_shape = build(self, shape)
+            self.input_shape, self.built = shape, True
+        elif shape != self.input_shape:
+            return _inferred(build, self, shape)
+        return self.output_shape
+
+    build_or_infer.__doc__ = build.__doc__
+    return build_or_infer
+
+
+def _inferred(build: Callable[[Any, Shape], Shape], module: "Module", shape: Shape) -> Shape:
+    """The output shape for another input shape, from a throwaway copy that holds no numbers."""
+    probe = module.__copy__()
+    probe.built = False
+    with torch.device("meta"), drawing_from(None):
+        output = build(probe, shape)
+    built_for = {name: p.shape for name, p in _values(module, Parameter)}
+    needed = {name: p.shape for name, p in _values(probe, Parameter)}
+    if built_for != needed:
+        raise ValueError(
+            f"{module!r} was built for inputs of shape {module.input_shape} a sample; got {shape}. "
+            "Make a new module for other sizes."
+        )
+    return output
+
+
+class Module(Differentiable):
+    """Base of all layers and containers: a formula, its derivative, and its parameters.
+
+        y = forward(x)        dx = backward(dy), which also adds into each `parameter.grad`
+
+    A subclass writes `__init__` (settings), `build` (parameters), `forward` and `backward`. The
+    batch is axis 0 of x, always. Parameters, buffers and child modules are found among the
+    attributes.
+
+    Example:
+        >>> class Scale(Module):
+        ...     formula = "y = w x"
+        ...     def build(self, shape):
+        ...         self.weight = Parameter(torch.ones(shape))
+        ...         return shape
+        ...     def forward(self, x):
+        ...         self.save_for_backward(x)
+        ...         return x * self.weight.data
+        ...     def backward(self, dy):
+        ...         (x,) = self.saved_tensors()
+        ...         self.weight.grad += (dy * x).sum(0)
+        ...         return dy * self.weight.data
+        >>> Scale()(torch.ones(2, 3)).shape
+        torch.Size([2, 3])
+    """
+
+    formula: ClassVar[str] = "y = f(x)"
+    """What forward computes, in one line of text."""
+
+    backward_reads: ClassVar[frozenset[str]] = frozenset({"input", "output"})
+    """Which of forward's tensors backward needs unchanged: "input", "output", both or neither.
+    The cautious answer here holds for each subclass that does not declare its own."""
+
+    returns_view: ClassVar[bool] = True
+    """Whether y may share memory with x, or dx with dy."""
+
+    y_range: ClassVar[tuple[float, float] | None] = None
+    """The interval that y lies in, if known: losses and "accuracy" take a hint from it."""
+
+    training = True
+    built = False
+    input_shape: Shape
+    output_shape: Shape
+    _buffer_names: tuple[str, ...] = ()
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "build" in vars(cls):
+            cls.build = _build_once(cls.build)  # type: ignore[method-assign]
+
+    # ---- what a subclass writes -------------------------------------------------------------
+
+    def build(self, shape: Shape) -> Shape:
+        """Makes the parameters for inputs of this shape, batch axis left out; runs no data.
+
+        Its body runs once. Asked again, `build` answers the output shape of a further input shape,
+        or refuses it.
+
+        Returns: the shape of the output, without the batch axis.
+        """
+        return shape
+
+    def forward(self, x: Any) -> Any:
+        """Computes y from x, and saves what backward needs with `save_for_backward`."""
+        raise NotImplementedError(f"{type(self).__name__} needs a forward(x) method. Write it.")
+
+    def backward(self, dy: Any) -> Any:
+        """Turns dL/dy into dL/dx, and adds dL/dw into the `grad` of each parameter w."""
+        raise NotImplementedError(
+            f"{type(self).__name__} needs a backward(dy) method that returns dx: kerasish has no "
+            "autograd. Write it, and prove it with kerasish.gradcheck.check_gradients."
+        )
+
+    def unwind(self, dy: Any = None) -> None:
+        """Drops what the latest forward saved, where no gradient comes back to it.
+
+        Enough for a leaf, whose forward saves once in every call or never; a container whose
+        children should be unwound as well passes it on to them in reverse.
+        """
+        if self._saved:
+            self._saved.pop()
+
+    def own_bytes(self, shape: Shape) -> int:
+        """Bytes a sample that forward saves besides its input and output, a mask for instance."""
+        return 0
+
+    # ---- what every module can do -----------------------------------------------------------
+
+    def __call__(self, x: Any) -> Any:
+        """The same as `forward`; builds the module first if it is not built yet."""
+        if not self.built:
+            self.build(tuple(x.shape[1:]))
+            self.built = True
+        return self.forward(x)
+
+    def named_children(self) -> Iterator[tuple[str, "Module"]]:
+        """The modules among the attributes, with their names."""
+        return _values(self, Module)
+
+    def children(self) -> Iterator["Module"]:
+        """The modules that this one is made of."""
+        return (child for _, child in self.named_children())
+
+    def named_modules(self, prefix: str = "") -> Iterator[tuple[str, "Module"]]:
+        """This module and all below it with their paths, "" and "0.1"; a shared one comes once."""
+        seen: set[int] = set()
+        for path, module in _walk(self, prefix):
+            if id(module) not in seen:
+                seen.add(id(module))
+                yield path, module
+
+    def modules(self) -> Iterator["Module"]:
+        """This module and all below it, each once."""
+        return (module for _, module in self.named_modules())
+
+    def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
+        """All parameters with torch's paths, "weight" or "0.weight"; a shared one comes once."""
+        seen: set[int] = set()
+        for path, module in self.named_modules():
+            for name, parameter in _values(module, Parameter):
+                if id(parameter) not in seen:
+                    seen.add(id(parameter))
+                    yield _joined(path, name), parameter
+
+    def parameters(self) -> Iterator[Parameter]:
+        """All parameters, each once."""
+        return (parameter for _, parameter in self.named_parameters())
+
+    def register_buffer(self, name: str, tensor: Tensor) -> None:
+        """Makes a tensor that is kept but not trained, a running mean say, part of the state."""
+        setattr(self, name, tensor)
+        self._buffer_names = (*self._buffer_names, name)
+
+    def named_buffers(self) -> Iterator[tuple[str, Tensor]]:
+        """All buffers with their paths."""
+        for path, module in self.named_modules():
+            for name in module._buffer_names:
+                yield _joined(path, name), getattr(module, name)
+
+    def buffers(self) -> Iterator[Tensor]:
+        """All buffers."""
+        return (buffer for _, buffer in self.named_buffers())
+
+    def train(self, mode: bool = True) -> "Module":
+        """Switches behaviour, dropout and batch statistics for instance, to training."""
+        for module in self.modules():
+            module.training = mode
+        return self
+
+    def eval(self) -> "Module":
+        """Switches behaviour to evaluation; what forward saves does not depend on it."""
+        return self.train(False)
+
+    @contextmanager
+    def inference(self) -> Iterator[None]:
+        """Inside the block forward saves nothing for backward, in this thread."""
+        token = _saving.set(False)
+        try:
+            yield
+        finally:
+            _saving.reset(token)
+
+    def zero_grad(self) -> None:
+        """Clears all gradients, and drops what a failed step left on the stacks."""
+        for parameter in self.parameters():
+            parameter.grad.zero_()
+        for module in self.modules():
+            module._saved.clear()
+
+    def to(self, device: Device | None = None, dtype: torch.dtype | None = None) -> "Module":
+        """Moves or converts parameters and floating buffers; shared ones stay shared.
+
+        Raises: RuntimeError once the module belongs to a compiled model.
+        """
+        for path, parameter in self.named_parameters():
+            if parameter.flat is not None:
+                raise RuntimeError(
+                    f"{self!r}.to() expects a module outside a compiled model; {path!r} lies in a "
+                    "flat vector. Use Model(module, device=...) before compile."
+                )
+            parameter.place(parameter.data.to(device, dtype), parameter.grad.to(device, dtype))
+        for module in self.modules():
+            for name in module._buffer_names:
+                buffer = getattr(module, name)
+                floating = dtype if buffer.is_floating_point() else None
+                setattr(module, name, buffer.to(device, floating))
+        return self
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Copies of all parameters and buffers by path: contiguous, in torch's names and shapes."""
+        with torch.inference_mode(False):
+            return {path: value.clone(memory_format=torch.contiguous_format)
+                    for path, value in _state(self)}
+
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        """Copies values in by path; floating types are cast. Nothing changes if one does not fit.
+
+        Raises: ValueError naming missing and unexpected paths and other shapes.
+        """
+        own = dict(_state(self))
+        wrong = [f"{path!r} is missing" for path in own.keys() - state.keys()]
+        wrong += [f"{path!r} is unexpected" for path in state.keys() - own.keys()]
+        wrong += [f"{path!r} has shape {tuple(state[path].shape)}, not {tuple(own[path].shape)}"
+                  for path in own.keys() & state.keys() if state[path].shape != own[path].shape]
+        if wrong:
+            raise ValueError(
+                f"{self!r}.load_state_dict(state) expects the same paths and shapes; got: "
+                f"{'; '.join(sorted(wrong))}. Build the module for the same sizes first."
+            )
+        for path, value in own.items():
+            value.copy_(state[path])
+
+    def __copy__(self) -> "Module":
+        twin = type(self).__new__(type(self))
+        vars(twin).update(vars(self), _saved=[])
+        return twin
+
+    if not TYPE_CHECKING:  # a checker would take every misspelt attribute for a right one
+
+        def __getattr__(self, name):
+            hint = "" if self.built else ", and is not built: call build(shape), or give it data"
+            raise AttributeError(f"{type(self).__name__} has no {name!r}{hint}.")
+
+
+Module.build = _build_once(Module.build)  # type: ignore[method-assign]
+
+
+def _values(module: Module, kind: type) -> Iterator[tuple[str, Any]]:
+    for name, value in vars(module).items():
+        if isinstance(value, kind):
+            yield name, value
+        elif isinstance(value, list | tuple):
+            yield from ((f"{name}.{i}", v) for i, v in enumerate(value) if isinstance(v, kind))
+
+
+def _state(module: Module) -> Iterator[tuple[str, Tensor]]:
+    """Parameters and buffers by path; what is shared comes under each of its paths, as in torch."""
+    for path, part in _walk(module, ""):
+        for name, parameter in _values(part, Parameter):
+            yield _joined(path, name), parameter.data
+        for name in part._buffer_names:
+            yield _joined(path, name), getattr(part, name)
+
+
+def _walk(module: Module, path: str) -> Iterator[tuple[str, Module]]:
+    yield path, module
+    for name, child in module.named_children():
+        yield from _walk(child, _joined(path, name))
+
+
+def _joined(path: str, name: str) -> str:
+    return f"{path}.{name}" if path else name

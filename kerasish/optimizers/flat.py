@@ -1,0 +1,97 @@
+"""All parameters of a model end to end, so that whole-model arithmetic is a few tensor operations."""
+
+from collections.abc import Container, Iterable
+
+import torch
+
+from kerasish.parameter import Parameter
+
+_ALIGNMENT = 64
+"""Bytes. Each parameter starts on a cache line, whatever precedes it."""
+
+
+class FlatParameters:
+    """Parameters of one device and type in one vector, their gradients in a second.
+
+    Afterwards `parameter.data` and `parameter.grad` are views into them. Those under weight decay
+    come first. Offsets never change: freezing only changes which slices are trained.
+
+    Shapes: data and grad are the same, one axis; gaps between parameters hold zeros.
+    Raises: ValueError for parameters of several devices or types, or laid down elsewhere already.
+
+    Args:
+        parameters: any; one that comes twice is laid down once.
+
+    Example:
+        >>> weight, bias = Parameter(torch.ones(2, 2)), Parameter(torch.zeros(2), decay=False)
+        >>> flat = FlatParameters([bias, weight])
+        >>> flat.data[:4]
+        tensor([1., 1., 1., 1.])
+        >>> weight.data.data_ptr() == flat.data.data_ptr()
+        True
+    """
+
+    def __init__(self, parameters: Iterable[Parameter]) -> None:
+        unique = list(dict.fromkeys(parameters))
+        kinds = {_kind(p) for p in unique}
+        if len(kinds) != 1 or any(p.flat is not None for p in unique):
+            raise ValueError(
+                "FlatParameters(parameters) expects parameters of one device and type that lie in "
+                f"no other flat vector; got {len(unique)} parameters of {len(kinds)} kinds. "
+                "Use flatten(parameters)."
+            )
+        ((device, dtype),) = kinds
+        self.parameters = sorted(unique, key=lambda parameter: not parameter.decay)
+        self.offsets: dict[Parameter, int] = {}
+        size = 0
+        for parameter in self.parameters:
+            self.offsets[parameter] = size
+            size += _padded(parameter)
+        with torch.inference_mode(False):  # the vectors outlive every step
+            self.data = torch.zeros(size, dtype=dtype, device=device)
+            self.grad = torch.zeros_like(self.data)
+        for parameter in self.parameters:
+            self._lay_down(parameter)
+
+    def _lay_down(self, parameter: Parameter) -> None:
+        start = self.offsets[parameter]
+        stop = start + parameter.data.numel()
+        data = self.data[start:stop].view(parameter.shape)
+        grad = self.grad[start:stop].view(parameter.shape)
+        data.copy_(parameter.data)
+        grad.copy_(parameter.grad)
+        parameter.place(data, grad, self)
+
+    def runs(self, wanted: Container[Parameter]) -> list[slice]:
+        """The fewest slices that cover the wanted ones of these parameters, and no others."""
+        runs: list[slice] = []
+        for parameter in self.parameters:
+            if parameter not in wanted:
+                continue
+            start = self.offsets[parameter]
+            stop = start + _padded(parameter)
+            if runs and runs[-1].stop == start:
+                start = runs.pop().start
+            runs.append(slice(start, stop))
+        return runs
+
+
+def flatten(parameters: Iterable[Parameter]) -> list[FlatParameters]:
+    """Lays down what is not laid down yet, a vector for each device and type.
+
+    Returns: all flat vectors that the parameters lie in afterwards, other models' included.
+    """
+    unique = list(dict.fromkeys(parameters))
+    loose = [p for p in unique if p.flat is None]
+    for kind in dict.fromkeys(map(_kind, loose)):
+        FlatParameters(p for p in loose if _kind(p) == kind)
+    return list(dict.fromkeys(p.flat for p in unique if p.flat is not None))
+
+
+def _kind(parameter: Parameter) -> tuple[torch.device, torch.dtype]:
+    return parameter.data.device, parameter.data.dtype
+
+
+def _padded(parameter: Parameter) -> int:
+    step = _ALIGNMENT // parameter.data.dtype.itemsize
+    return -(-parameter.data.numel() // step) * step

@@ -1,0 +1,118 @@
+"""What all optimizers share: the rate, the order of a step, and the slots beside the weights."""
+
+import math
+from collections.abc import Callable, Iterable
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from kerasish.configured import Configured
+from kerasish.optimizers.flat import FlatParameters, flatten
+from kerasish.parameter import Parameter
+
+Rate = float | Callable[[int], float]
+"""A number, or a schedule: a function of the number of updates so far."""
+
+
+class Optimizer(Configured):
+    """Base of all optimizers: a subclass is its formula, in the paper's letters.
+
+    `step()` does, in this order: `update(w, g, *slots)`, `iterations += 1`. It runs on the flat
+    vectors of a model, or of a bare list of parameters, so its cost does not grow with the number
+    of layers.
+
+    Args:
+        learning_rate: 0 or more, or a schedule. 0.0 leaves the weights as they are.
+
+    Example:
+        >>> weight = Parameter(torch.ones(2))
+        >>> weight.grad += 1.0
+        >>> from kerasish.optimizers import SGD
+        >>> SGD(learning_rate=0.5).build([weight]).step()
+        >>> weight.data
+        tensor([0.5000, 0.5000])
+    """
+
+    formula: ClassVar[str] = "w ← w - …"
+    rate: float
+    """The learning rate of the step that is being made."""
+
+    def __init__(self, learning_rate: Rate) -> None:
+        self.learning_rate = learning_rate
+        self.iterations = 0
+        self.flats: list[FlatParameters] = []
+
+    @property
+    def slots(self) -> tuple[str, ...]:
+        """Names of the vectors kept beside the weights, zeros at first."""
+        return ()
+
+    @property
+    def learning_rate(self) -> float:
+        """The rate of the next update; may be set at any time, to a number or a schedule."""
+        return self._schedule(self.iterations) if self._schedule else self._rate
+
+    @learning_rate.setter
+    def learning_rate(self, value: Rate) -> None:
+        who = type(self).__name__
+        self._schedule = value if callable(value) else None
+        self._rate = math.nan if callable(value) else check_rate(f"{who}(learning_rate)", value)
+
+    def build(self, parameters: Iterable[Parameter]) -> "Optimizer":
+        """Lays the parameters down in flat vectors and makes the slots."""
+        self.parameters = list(dict.fromkeys(parameters))
+        self.flats = flatten(self.parameters)
+        with torch.inference_mode(False):  # slots outlive every step
+            self.state = {flat: {slot: torch.zeros_like(flat.data) for slot in self.slots}
+                          for flat in self.flats}
+        self._plan()
+        return self
+
+    def step(self) -> None:
+        """Updates all trainable parameters from their gradients."""
+        if self._planned_at != Parameter.freezes:
+            self._plan()
+        self.rate = self._schedule(self.iterations) if self._schedule else self._rate
+        for w, g, slots in self._segments:
+            self.update(w, g, *slots)
+        self.iterations += 1
+
+    def zero_grad(self) -> None:
+        """Fills the gradients with zeros, whatever they held: 0 times NaN would stay NaN."""
+        for gradient in self._gradients:
+            gradient.zero_()
+
+    def update(self, w: Tensor, g: Tensor, *slots: Tensor) -> None:
+        """Changes w in place: the formula, on a stretch of the flat vectors."""
+        raise NotImplementedError(f"{type(self).__name__} needs an update method. Write it.")
+
+    def _plan(self) -> None:
+        """Binds the stretches to work on; again when a parameter is frozen or thawed."""
+        own = set(self.parameters)
+        trained = {parameter for parameter in own if parameter.trainable}
+        self._gradients = [flat.grad[run] for flat in self.flats for run in flat.runs(own)]
+        self._segments = [
+            (flat.data[run], flat.grad[run], [self.state[flat][slot][run] for slot in self.slots])
+            for flat in self.flats
+            for run in flat.runs(trained)
+        ]
+        self._planned_at = Parameter.freezes
+
+
+def check_rate(who: str, value: float) -> float:
+    """Hands a learning rate back if it is one."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
+        raise ValueError(
+            f"{who} expects a finite number of 0 or more, or a schedule; got {value!r}. "
+            "0.01 is a usual start."
+        )
+    return float(value)
+
+
+def check_share(who: str, value: float) -> float:
+    """Hands a momentum-like setting back if it lies in [0, 1)."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1:
+        raise ValueError(f"{who} expects a number from 0 to below 1; got {value!r}. "
+                         "0.9 is a usual value.")
+    return float(value)

@@ -1,0 +1,53 @@
+"""Stochastic gradient descent, plain, with momentum, or with Nesterov's look ahead."""
+
+from typing import ClassVar
+
+from torch import Tensor
+
+from kerasish.optimizers.optimizer import Optimizer, Rate, check_share
+
+
+class SGD(Optimizer):
+    """Goes down the gradient, with a velocity if momentum μ is above 0.
+
+        w ← w - α g                                            without momentum
+        v ← μ v + g,   w ← w - α v                             with momentum
+        v ← μ v + g,   w ← w - α (g + μ v)                     with Nesterov's momentum
+
+    Source: Sutskever et al. (2013), with the rate outside the velocity, as in torch.optim: a change
+        of rate acts at once on the whole step.
+    Raises: ValueError for settings out of range.
+
+    Args:
+        learning_rate: α, 0 or more, or a schedule.
+        momentum: μ, from 0 to below 1.
+        nesterov: whether to look ahead; needs momentum.
+
+    Example:
+        >>> SGD(learning_rate=0.1, momentum=0.9)
+        SGD(learning_rate=0.1, momentum=0.9)
+    """
+
+    formula: ClassVar[str] = "v ← μ v + g,  w ← w - α v"
+
+    def __init__(
+        self, learning_rate: Rate = 0.01, momentum: float = 0.0, nesterov: bool = False
+    ) -> None:
+        super().__init__(learning_rate)
+        self.momentum = check_share("SGD(momentum)", momentum)
+        if nesterov and not momentum:
+            raise ValueError(
+                "SGD(nesterov=True) expects a momentum above 0; got 0. Write momentum=0.9, too."
+            )
+        self.nesterov = nesterov
+
+    @property
+    def slots(self) -> tuple[str, ...]:
+        return ("velocity",) if self.momentum else ()
+
+    def update(self, w: Tensor, g: Tensor, *slots: Tensor) -> None:
+        if self.momentum:
+            (v,) = slots
+            v.mul_(self.momentum).add_(g)
+            g = g.add(v, alpha=self.momentum) if self.nesterov else v
+        w.add_(g, alpha=-self.rate)

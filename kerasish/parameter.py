@@ -1,0 +1,100 @@
+"""A trained tensor together with its gradient: what optimizers change and backward passes add into."""
+
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+
+class Parameter:
+    """A tensor to train, and the gradient of the loss with respect to it.
+
+    Write into `data` and `grad`; assigning copies into them, so they stay what they are once a
+    model is compiled and built: views into its flat vectors.
+
+    Shapes: data and grad are the same, any.
+
+    Args:
+        data: the initial values, of floating type.
+        trainable: False leaves the values as they are: no gradient is computed, no step taken.
+        decay: whether weight decay applies; modules set False for biases and norms.
+
+    Raises: TypeError if data is not a floating tensor; ValueError if an assigned tensor has another
+        shape.
+
+    Example:
+        >>> weight = Parameter(torch.ones(2))
+        >>> weight.grad += 1.0
+        >>> weight.grad
+        tensor([1., 1.])
+    """
+
+    __slots__ = ("data", "data_t", "decay", "flat", "grad", "trainable")
+
+    data: Tensor
+    grad: Tensor
+    trainable: bool
+    """Whether training changes the values; may be set at any time and takes effect at once."""
+    data_t: Tensor
+    """The transposed view of a matrix, made once: a view costs as much as a small product."""
+    flat: object | None
+    """The flat vectors that data and grad are views into, if any."""
+
+    freezes: ClassVar[int] = 0
+    """How often any parameter was frozen or thawed: plans made from `trainable` are renewed when
+    this number moves, so freezing takes effect at once and costs nothing in between."""
+
+    def __init__(self, data: Tensor, trainable: bool = True, decay: bool = True) -> None:
+        if not isinstance(data, Tensor) or not data.is_floating_point():
+            kind = data.dtype if isinstance(data, Tensor) else type(data).__name__
+            raise TypeError(
+                f"Parameter(data) expects a tensor of floating type; got {kind}. "
+                "Convert it with .float() first."
+            )
+        self.flat = None
+        self.decay = decay
+        self.trainable = trainable
+        with torch.inference_mode(False):  # parameters outlive every step
+            self.place(data.detach().clone(), torch.zeros_like(data, requires_grad=False))
+
+    @property
+    def shape(self) -> torch.Size:
+        """The shape of data and grad."""
+        return self.data.shape
+
+    def place(self, data: Tensor, grad: Tensor, flat: object | None = None) -> None:
+        """Makes these tensors, which hold the values already, the storage of the parameter."""
+        put = super().__setattr__
+        put("data", data)
+        put("grad", grad)
+        put("data_t", data.t() if data.dim() <= 2 else data)
+        put("flat", flat)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in ("data", "grad"):
+            self._copy_into(name, value)
+        else:
+            super().__setattr__(name, value)
+            if name == "trainable":
+                Parameter.freezes += 1
+
+    def _copy_into(self, name: str, value: Tensor) -> None:
+        place = getattr(self, name)
+        if value is place:  # `parameter.grad += g` ends in such an assignment
+            return
+        if not isinstance(value, Tensor) or value.shape != place.shape:
+            got = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
+            raise ValueError(
+                f"Parameter.{name} expects a tensor of shape {tuple(place.shape)}; got {got}. "
+                "Make a new module for other sizes."
+            )
+        place.copy_(value)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Parameter":
+        twin = Parameter(self.data, self.trainable, self.decay)
+        twin.grad.copy_(self.grad)
+        memo[id(self)] = twin
+        return twin
+
+    def __repr__(self) -> str:
+        return f"Parameter(shape={tuple(self.shape)}, trainable={self.trainable})"

@@ -1,0 +1,94 @@
+"""What one fit is to do: its data, its epochs, and the order that a seed gives the samples."""
+
+import operator
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from kerasish.data import Arrays
+from kerasish.random import check_seed, derived_generator, draw_seed
+from kerasish.types import ArrayLike, Device
+
+INITIAL, ORDER, NOISE = range(3)
+"""What a seed is used for: each purpose draws from a stream of its own."""
+
+
+class Plan(NamedTuple):
+    """The checked arguments of a fit."""
+
+    data: Arrays
+    validation: Arrays | None
+    batch_size: int
+    epochs: range
+    shuffle: bool
+    seed: int
+
+    def order(self, epoch: int) -> Tensor | None:
+        """The order of the samples in an epoch: it depends on seed and epoch alone."""
+        if not self.shuffle:
+            return None
+        return torch.randperm(len(self.data), generator=derived_generator(self.seed, ORDER, epoch))
+
+    def initial_values(self) -> torch.Generator:
+        """The stream that initial values of parameters are drawn from, on the CPU."""
+        return derived_generator(self.seed, INITIAL)
+
+    def noise(self, epoch: int, device: Device) -> torch.Generator:
+        """The stream that an epoch's noise, dropout for instance, is drawn from."""
+        return derived_generator(self.seed, NOISE, epoch, device=device)
+
+    def on(self, device: Device) -> "Plan":
+        """The same with the data on that device."""
+        validation = self.validation.to(device) if self.validation else None
+        return self._replace(data=self.data.to(device), validation=validation)
+
+
+def make_plan(
+    x: ArrayLike,
+    y: ArrayLike,
+    batch_size: int | None,
+    epochs: int,
+    validation_split: float,
+    validation_data: Any,
+    shuffle: bool,
+    initial_epoch: int,
+    seed: int | None,
+) -> Plan:
+    """Checks the arguments of `Model.fit`, which describes them.
+
+    Raises: ValueError or TypeError naming the argument.
+    """
+    data, validation = Arrays(x, y).require_samples("fit(x)"), None
+    if validation_data is not None:
+        if not isinstance(validation_data, list | tuple) or not 2 <= len(validation_data) <= 3:
+            raise ValueError("fit(validation_data) expects a tuple (x, y); got "
+                             f"{type(validation_data).__name__}. Write validation_data=(x, y).")
+        validation = Arrays(*validation_data).require_samples("fit(validation_data)")
+    elif validation_split:
+        data, validation = data.split(validation_split)
+    return Plan(
+        data,
+        validation,
+        check_batch_size("fit", batch_size),
+        range(check_count("fit(initial_epoch)", initial_epoch), check_count("fit(epochs)", epochs)),
+        shuffle,
+        draw_seed() if seed is None else check_seed("fit", seed),
+    )
+
+
+def check_batch_size(who: str, value: int | None) -> int:
+    """Hands a batch size back if it is one; None is Keras' 32."""
+    return check_count(f"{who}(batch_size)", 32 if value is None else value, least=1)
+
+
+def check_count(who: str, value: Any, least: int = 0) -> int:
+    """Hands a count back if it is a whole number, and large enough."""
+    try:
+        count = operator.index(value)
+    except TypeError:
+        count = least - 1
+    if count < least or isinstance(value, bool):
+        raise ValueError(f"{who} expects a whole number of at least {least}; got {value!r}. "
+                         "32 is a usual batch size, 10 a usual number of epochs.")
+    return count

@@ -1,0 +1,138 @@
+"""What a user sees of a run: a bar on terminals and in notebooks, else one plain line an epoch."""
+
+import sys
+import time
+from typing import Any, ClassVar
+
+from kerasish.hooks import Callback
+from kerasish.types import Logs
+
+_INTERVAL = 0.1
+"""Seconds between two looks at the running means, at least."""
+
+
+class ProgressLine(Callback):
+    """Shows epochs, running means and the time that is left, on standard output.
+
+    verbose 1 draws a bar on a terminal or in a notebook, and elsewhere writes one line an epoch;
+    verbose 2 writes that line everywhere; 0 shows nothing. A closed output ends the showing, not
+    the training.
+    """
+
+    adds_to_logs: ClassVar[tuple[str, ...] | None] = ()
+    runs_in_step: ClassVar[bool] = True
+
+    def __init__(self) -> None:
+        self._bar: Any = None
+        self._training = False
+
+    def listens(self, hook: str) -> bool:
+        draws = self.params.get("verbose") == 1 and draws_bars()
+        inside_fit = self._training and hook != "on_train_batch_end"
+        return draws and not inside_fit and super().listens(hook)
+
+    def on_train_begin(self, logs: Logs | None = None) -> None:
+        self._training = True
+
+    def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
+        self._start(f"Epoch {epoch + 1}/{self.params['epochs']}")
+
+    def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+        if batch >= self._next_look:  # most batches cost this comparison alone
+            self._look(batch, logs)
+
+    on_test_batch_end = on_train_batch_end
+    on_predict_batch_end = on_train_batch_end
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        self._finish(logs)
+
+    def on_test_begin(self, logs: Logs | None = None) -> None:
+        if not self._training:
+            self._start("Evaluate")
+
+    def on_test_end(self, logs: Logs | None = None) -> None:
+        if not self._training:
+            self._finish(logs)
+
+    def on_predict_begin(self, logs: Logs | None = None) -> None:
+        self._start("Predict")
+
+    def on_predict_end(self, logs: Logs | None = None) -> None:
+        self._finish({})
+
+    def close(self) -> None:
+        self._training = False
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+    def _start(self, title: str) -> None:
+        self._title, self._started = title, time.perf_counter()
+        self._next_look = self._seen = 0
+        self._looked = self._started
+        if self.params.get("verbose") == 1 and draws_bars():
+            from tqdm.auto import tqdm  # on use: a tenth of the time of `import kerasish`
+
+            self._bar = tqdm(total=self.params.get("steps"), desc=title, file=sys.stdout,
+                             unit="batch", mininterval=0, dynamic_ncols=True)
+
+    def _look(self, batch: int, logs: Logs | None) -> None:
+        """Refreshes the bar if it is time, and foresees the batch at which it will be again."""
+        now = time.perf_counter()
+        elapsed = now - self._looked
+        if elapsed < _INTERVAL:
+            pace = (batch + 1 - self._seen) / max(elapsed, 1e-6)
+            self._next_look = batch + 1 + int(pace * (_INTERVAL - elapsed) / 2)
+            return
+        self._show(batch + 1, {} if self.params.get("predicts") else logs)
+        self._seen, self._looked, self._next_look = batch + 1, now, batch + 1
+
+    def _show(self, batches: int, logs: Logs | None) -> None:
+        try:
+            self._bar.set_postfix_str(shown(logs or {}, ", "), refresh=False)
+            self._bar.update(batches - self._bar.n)
+            self._bar.refresh()
+        except (OSError, ValueError):  # the terminal is gone
+            self._next_look = sys.maxsize
+
+    def _finish(self, logs: Logs | None) -> None:
+        seconds = time.perf_counter() - self._started
+        if self._bar is not None:
+            done = self._seen if self.model.stop_training else self._bar.total
+            self._show(done or self._seen, logs)
+            self._bar.close()
+            self._bar = None
+        elif self.params.get("verbose") and not self.params.get("predicts"):
+            line = f"{self._title} - {seconds:.1f}s - {shown(logs or {}, ' - ')}"
+            try:
+                print(line, flush=True)
+            except (OSError, ValueError):
+                self.params = {**self.params, "verbose": 0}
+
+
+def check_verbose(verbose: str | int) -> int:
+    """Hands 0, 1 or 2 back; "auto" is 1."""
+    if verbose not in ("auto", 0, 1, 2):
+        raise ValueError(f"fit(verbose) expects 'auto', 0, 1 or 2; got {verbose!r}. "
+                         "1 draws a bar, 2 writes a line an epoch.")
+    return 1 if verbose == "auto" else int(verbose)
+
+
+def draws_bars() -> bool:
+    """Whether standard output can redraw a line: a terminal, or a notebook's cell."""
+    try:
+        return sys.stdout.isatty() or "ipykernel" in sys.modules
+    except (AttributeError, ValueError):
+        return False
+
+
+def shown(logs: Logs, separator: str) -> str:
+    """Logs in one line, `loss: 0.1234 - accuracy: 0.9876`; small numbers with an exponent."""
+    return separator.join(f"{name}: {_number(value)}" for name, value in logs.items())
+
+
+def _number(value: Any) -> str:
+    if not isinstance(value, int | float):
+        return str(value)
+    return f"{value:.4e}" if 0 < abs(value) < 1e-3 else f"{value:.4f}"

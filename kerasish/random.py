@@ -1,0 +1,71 @@
+"""Where random numbers come from: `set_seed` for everything, a private stream for each purpose.
+
+Initial values, the order of samples and the noise each have a stream of their own, derived from one
+seed, so a callback that draws random numbers cannot change how the model is trained.
+"""
+
+import random as _python_random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+import numpy as np
+import torch
+
+_stream: ContextVar[torch.Generator | None] = ContextVar("kerasish_stream", default=None)
+
+
+def set_seed(seed: int) -> None:
+    """Seeds Python's, numpy's and torch's global generators, on every device.
+
+    Everything that is not decided by `fit(seed=...)` follows from it: a script that begins with
+    `set_seed(0)` gives the same numbers to the bit in each run on the same machine.
+
+    Args:
+        seed: 0 or more, below 2**32.
+
+    Example:
+        >>> set_seed(0)
+    """
+    _python_random.seed(check_seed("set_seed", seed))
+    np.random.seed(seed)
+    torch.manual_seed(seed)
+
+
+def check_seed(who: str, seed: int) -> int:
+    """Hands the seed back if it is one."""
+    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**32:
+        raise ValueError(
+            f"{who}(seed) expects an integer from 0 to 2**32 - 1; got {seed!r}. "
+            f"Write {who}(seed=0), for instance."
+        )
+    return seed
+
+
+def draw_seed() -> int:
+    """A seed from torch's global generator, so that `set_seed` decides it."""
+    return int(torch.randint(2**32, ()).item())
+
+
+def derived_generator(
+    seed: int, *path: int, device: str | torch.device = "cpu"
+) -> torch.Generator:
+    """A generator whose numbers depend on the seed and on the path, say (purpose, epoch), alone."""
+    state = np.random.SeedSequence([seed, *path]).generate_state(2, np.uint32)
+    generator = torch.Generator(device=device)
+    return generator.manual_seed(int(state[0]) << 31 | int(state[1]) >> 1)
+
+
+def stream() -> torch.Generator | None:
+    """The generator that initial values and noise are drawn from; None means torch's global one."""
+    return _stream.get()
+
+
+@contextmanager
+def drawing_from(generator: torch.Generator | None) -> Iterator[None]:
+    """Makes `stream()` answer this generator inside the block, in this thread."""
+    token = _stream.set(generator)
+    try:
+        yield
+    finally:
+        _stream.reset(token)

@@ -1,0 +1,191 @@
+"""The loop: forward, loss, backward, update, and whom to tell. It exists once."""
+
+import signal
+import sys
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from kerasish.data import Batch
+from kerasish.hooks import CallbackList, Hook
+from kerasish.losses import Loss
+from kerasish.metrics.scores import RunningLogs, Scores
+from kerasish.module import Module
+from kerasish.optimizers import Optimizer
+from kerasish.plan import Plan
+from kerasish.random import drawing_from
+
+class Trainer:
+    """A module with a loss and an optimizer, and the loop that trains it."""
+
+    module: Module
+    loss: Loss
+    optimizer: Optimizer
+    scores: Scores
+    test_scores: Scores
+    device: torch.device
+    _skips_dx: bool
+
+    stop_training = False
+    """Set it in a hook to end training after the batch or the epoch."""
+    epochs_trained = 0
+    """Epochs ended in all fits so far: logs that go on across fits count with it."""
+    batch = 0
+    """The batch of the epoch that is being trained."""
+    _after_backward: tuple[Hook, ...] = ()
+
+    def train_step(
+        self, x: Tensor, y: Tensor, sample_weight: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """One batch: forward, loss, backward, update. Override it for another kind of training.
+
+        Returns: the loss before the update, a 0-dim tensor, and the predictions.
+        """
+        y_pred = self.module.forward(x)
+        loss = self.loss.forward(y_pred, y, sample_weight)
+        self.backward(self.loss.backward())
+        self.step()
+        return loss, y_pred
+
+    def backward(self, dy: Tensor) -> None:
+        """Adds the gradients of one batch into the parameters, going no further than needed."""
+        if self._skips_dx:
+            self.module.backward(dy, need_dx=False)  # type: ignore[call-arg]
+        else:
+            self.module.backward(dy)
+
+    def step(self) -> None:
+        """Updates the parameters from their gradients, and clears these."""
+        for hook in self._after_backward:
+            hook(self.batch)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+
+    def train_epochs(self, plan: Plan, hooks: CallbackList) -> None:
+        """Trains epoch after epoch: the loop that `fit` is about."""
+        logs: dict[str, Any] = {}
+        hooks.on_train_begin({})
+        self.module.zero_grad()  # whatever a step before left behind
+        self._after_backward = tuple(hooks.listeners("on_backward_end"))
+        for epoch in plan.epochs:
+            hooks.on_epoch_begin(epoch, {})
+            batches = plan.data.batches(plan.batch_size, plan.order(epoch))
+            noise = drawing_from(plan.noise(epoch, self.device))
+            with mode(self.module, training=True), noise:
+                self.train_epoch(batches, hooks)
+            logs = self.scores.results()
+            if plan.validation is not None:
+                validation = self.test_epoch(plan.validation.batches(plan.batch_size), hooks)
+                logs |= {f"val_{name}": value for name, value in validation.items()}
+            self.epochs_trained += 1
+            hooks.on_epoch_end(epoch, logs)
+            if self.stop_training:
+                break
+        hooks.on_train_end(logs)
+
+    def train_epoch(self, batches: Iterable[Batch], hooks: CallbackList) -> None:
+        """One pass over the batches; nothing in it waits for the device."""
+        begin, end = (hooks.listeners(f"on_train_batch_{when}") for when in ("begin", "end"))
+        scores = self.scores
+        scores.reset()
+        with torch.inference_mode():
+            for self.batch, (x, y, sample_weight) in enumerate(batches):
+                for hook in begin:
+                    hook(self.batch, {})
+                loss, y_pred = self.train_step(x, y, sample_weight)
+                scores.update(loss, y_pred, y, sample_weight)
+                if scores.batches == 1:
+                    require_unwound(self.module)
+                if end:
+                    logs = RunningLogs(scores)
+                    for hook in end:
+                        hook(self.batch, logs)
+                if self.stop_training:
+                    break
+
+    def test_epoch(self, batches: Iterable[Batch], hooks: CallbackList) -> dict[str, float]:
+        """One pass that changes nothing; returns the final means."""
+        begin, end = (hooks.listeners(f"on_test_batch_{when}") for when in ("begin", "end"))
+        scores = self.test_scores
+        scores.reset()
+        hooks.on_test_begin({})
+        with mode(self.module, training=False), self.module.inference(), torch.inference_mode():
+            for batch, (x, y, sample_weight) in enumerate(batches):
+                for hook in begin:
+                    hook(batch, {})
+                y_pred = self.module.forward(x)
+                loss = self.loss.forward(y_pred, y, sample_weight)
+                scores.update(loss, y_pred, y, sample_weight)
+                if end:
+                    logs = RunningLogs(scores)
+                    for hook in end:
+                        hook(batch, logs)
+        results = scores.results()
+        hooks.on_test_end(results)
+        return results
+
+    def predict_epoch(self, batches: Iterable[Batch], hooks: CallbackList) -> list[Any]:
+        """One pass for the outputs alone, each moved to the host as a numpy array."""
+        begin, end = (hooks.listeners(f"on_predict_batch_{when}") for when in ("begin", "end"))
+        outputs = []
+        hooks.on_predict_begin({})
+        with mode(self.module, training=False), self.module.inference(), torch.inference_mode():
+            for batch, (x, _, _) in enumerate(batches):
+                for hook in begin:
+                    hook(batch, {})
+                outputs.append(self.module.forward(x).cpu().numpy())
+                for hook in end:
+                    hook(batch, {"outputs": outputs[-1]})
+        hooks.on_predict_end({})
+        return outputs
+
+
+def require_unwound(module: Module) -> None:
+    """Refuses a module whose backward did not take back all that its forward saved.
+
+    Raises: RuntimeError naming it.
+    """
+    for path, part in module.named_modules():
+        if part._saved:
+            raise RuntimeError(
+                f"{part!r} at {path!r} expects one backward for each forward; got "
+                f"{len(part._saved)} forward calls that no backward went back through. Call "
+                "saved_tensors() once in backward, and call backward for each use of a module."
+            )
+
+
+@contextmanager
+def mode(module: Module, training: bool) -> Iterator[None]:
+    """Puts a module into training or evaluation mode inside the block."""
+    before = {part: part.training for part in module.modules() if part.training != training}
+    if before:
+        module.train(training)
+    try:
+        yield
+    finally:
+        for part, was_training in before.items():
+            part.training = was_training
+
+
+@contextmanager
+def stopping_on_interrupt(trainer: Trainer) -> Iterator[None]:
+    """Lets the first Ctrl-C end training cleanly after the batch; a second one raises."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(*_: Any) -> None:
+        signal.signal(signal.SIGINT, before)
+        trainer.stop_training = True
+        print("Interrupted: training ends after this batch. Press Ctrl-C again to break off.",
+              file=sys.stderr)
+
+    before = signal.signal(signal.SIGINT, stop) or signal.SIG_DFL
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
