@@ -81,7 +81,7 @@ class Arrays:
                 )
 
     def __len__(self) -> int:
-        return len(self.x)
+        return self.x.shape[0]
 
     def require_samples(self, who: str) -> "Arrays":
         """Refuses an empty set."""

@@ -132,6 +132,7 @@ class CallbackList:
         self, callbacks: Any = None, model: Any = None, params: dict[str, Any] | None = None
     ) -> None:
         self.callbacks = list(_flat(callbacks))
+        self._listeners: dict[str, list[Hook]] = {}
         known, is_open = list((params or {}).get("logs", ())), False
         for callback in self.callbacks:
             callback.set_model(model)
@@ -144,12 +145,14 @@ class CallbackList:
 
     def listeners(self, hook: str) -> list[Hook]:
         """That batch hook of the callbacks that do something in it; they run outside inference."""
-        aliases = {"on_train_batch_begin": "on_batch_begin", "on_train_batch_end": "on_batch_end"}
-        return [
-            _outside_inference(callback, getattr(callback, hook))
-            for callback in self.callbacks
-            if callback.listens(hook) or callback.listens(aliases.get(hook, hook))
-        ]
+        if hook not in self._listeners:
+            alias = hook.replace("_train", "")
+            self._listeners[hook] = [
+                _outside_inference(callback, getattr(callback, hook))
+                for callback in self.callbacks
+                if callback.listens(hook) or (hasattr(callback, alias) and callback.listens(alias))
+            ]
+        return self._listeners[hook]
 
     def on_train_begin(self, logs: Logs) -> None:
         for callback in self.callbacks:

@@ -203,7 +203,7 @@ class Model(Trainer):
         data = Arrays(x, y).require_samples("train_on_batch(x)")
         self._make_ready(data)
         self.scores.reset()
-        with mode(self.module, training=True), torch.inference_mode():
+        with mode(self.module.modules(), training=True), torch.inference_mode():
             for batch in data.to(self.device).batches(len(data)):
                 self.scores.update(*self.train_step(*batch), *batch[1:])
         return _answer(self.scores.results(), return_dict)

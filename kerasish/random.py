@@ -4,6 +4,7 @@ Initial values, the order of samples and the noise each have a stream of their o
 seed, so a callback that draws random numbers cannot change how the model is trained.
 """
 
+import hashlib
 import random as _python_random
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -51,9 +52,8 @@ def derived_generator(
     seed: int, *path: int, device: str | torch.device = "cpu"
 ) -> torch.Generator:
     """A generator whose numbers depend on the seed and on the path, say (purpose, epoch), alone."""
-    state = np.random.SeedSequence([seed, *path]).generate_state(2, np.uint32)
-    generator = torch.Generator(device=device)
-    return generator.manual_seed(int(state[0]) << 31 | int(state[1]) >> 1)
+    digest = hashlib.blake2b(repr((seed, *path)).encode(), digest_size=8).digest()
+    return torch.Generator(device=device).manual_seed(int.from_bytes(digest, "big") >> 1)
 
 
 def stream() -> torch.Generator | None:

@@ -36,6 +36,8 @@ class Trainer:
     """Epochs ended in all fits so far: logs that go on across fits count with it."""
     batch = 0
     """The batch of the epoch that is being trained."""
+    unwound = False
+    """Whether the first step of this fit has left nothing saved; looked at once a fit."""
     _after_backward: tuple[Hook, ...] = ()
 
     def train_step(
@@ -65,17 +67,32 @@ class Trainer:
         self.optimizer.step()
         self.optimizer.zero_grad()
 
+    def require_unwound(self) -> None:
+        """Refuses a module whose backward did not take back all that its forward saved.
+
+        Raises: RuntimeError naming it.
+        """
+        self.unwound = True
+        for path, part in self.module.named_modules():
+            if part._saved:
+                raise RuntimeError(
+                    f"{part!r} at {path!r} expects one backward for each forward; got "
+                    f"{len(part._saved)} forward calls that no backward went back through. Take "
+                    "saved_tensors() once in backward, and go back through each use of a module."
+                )
+
     def train_epochs(self, plan: Plan, hooks: CallbackList) -> None:
         """Trains epoch after epoch: the loop that `fit` is about."""
         logs: dict[str, Any] = {}
         hooks.on_train_begin({})
         self.module.zero_grad()  # whatever a step before left behind
+        self.unwound, parts = False, list(self.module.modules())
         self._after_backward = tuple(hooks.listeners("on_backward_end"))
         for epoch in plan.epochs:
             hooks.on_epoch_begin(epoch, {})
             batches = plan.data.batches(plan.batch_size, plan.order(epoch))
             noise = drawing_from(plan.noise(epoch, self.device))
-            with mode(self.module, training=True), noise:
+            with mode(parts, training=True), noise:
                 self.train_epoch(batches, hooks)
             logs = self.scores.results()
             if plan.validation is not None:
@@ -98,8 +115,8 @@ class Trainer:
                     hook(self.batch, {})
                 loss, y_pred = self.train_step(x, y, sample_weight)
                 scores.update(loss, y_pred, y, sample_weight)
-                if scores.batches == 1:
-                    require_unwound(self.module)
+                if not self.unwound:
+                    self.require_unwound()
                 if end:
                     logs = RunningLogs(scores)
                     for hook in end:
@@ -113,7 +130,7 @@ class Trainer:
         scores = self.test_scores
         scores.reset()
         hooks.on_test_begin({})
-        with mode(self.module, training=False), self.module.inference(), torch.inference_mode():
+        with mode(self.module.modules(), training=False), self.module.inference(), torch.inference_mode():
             for batch, (x, y, sample_weight) in enumerate(batches):
                 for hook in begin:
                     hook(batch, {})
@@ -133,7 +150,7 @@ class Trainer:
         begin, end = (hooks.listeners(f"on_predict_batch_{when}") for when in ("begin", "end"))
         outputs = []
         hooks.on_predict_begin({})
-        with mode(self.module, training=False), self.module.inference(), torch.inference_mode():
+        with mode(self.module.modules(), training=False), self.module.inference(), torch.inference_mode():
             for batch, (x, _, _) in enumerate(batches):
                 for hook in begin:
                     hook(batch, {})
@@ -144,31 +161,17 @@ class Trainer:
         return outputs
 
 
-def require_unwound(module: Module) -> None:
-    """Refuses a module whose backward did not take back all that its forward saved.
-
-    Raises: RuntimeError naming it.
-    """
-    for path, part in module.named_modules():
-        if part._saved:
-            raise RuntimeError(
-                f"{part!r} at {path!r} expects one backward for each forward; got "
-                f"{len(part._saved)} forward calls that no backward went back through. Call "
-                "saved_tensors() once in backward, and call backward for each use of a module."
-            )
-
-
 @contextmanager
-def mode(module: Module, training: bool) -> Iterator[None]:
-    """Puts a module into training or evaluation mode inside the block."""
-    before = {part: part.training for part in module.modules() if part.training != training}
-    if before:
-        module.train(training)
+def mode(parts: Iterable[Module], training: bool) -> Iterator[None]:
+    """Puts modules into training or evaluation mode inside the block."""
+    changed = [part for part in parts if part.training != training]
+    for part in changed:
+        part.training = training
     try:
         yield
     finally:
-        for part, was_training in before.items():
-            part.training = was_training
+        for part in changed:
+            part.training = not training
 
 
 @contextmanager

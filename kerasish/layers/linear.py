@@ -96,10 +96,10 @@ class Linear(Module):
         if self.weight.trainable:
             self.weight.grad.addmm_(rows_t, x)
         if self.bias is not None and self.bias.trainable:
-            if len(rows) > _FEW_ROWS:
+            if (n := rows.shape[0]) > _FEW_ROWS:
                 self.bias.grad.add_(rows.sum(0))
             else:
-                self.bias.grad.addmv_(rows_t, _ones(len(rows), rows.dtype, rows.device))
+                self.bias.grad.addmv_(rows_t, _ones(n, rows.dtype, rows.device))
         if not need_dx:
             return None
         dx = torch.mm(rows, self.weight.data)
