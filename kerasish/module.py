@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -296,12 +296,6 @@ class Module(Differentiable):
         twin = type(self).__new__(type(self))
         vars(twin).update(vars(self), _saved=[])
         return twin
-
-    if not TYPE_CHECKING:  # a checker would take every misspelt attribute for a right one
-
-        def __getattr__(self, name):
-            hint = "" if self.built else ", and is not built: call build(shape), or give it data"
-            raise AttributeError(f"{type(self).__name__} has no {name!r}{hint}.")
 
 
 Module.build = _build_once(Module.build)  # type: ignore[method-assign]

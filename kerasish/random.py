@@ -6,14 +6,16 @@ seed, so a callback that draws random numbers cannot change how the model is tra
 
 import hashlib
 import random as _python_random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
 import numpy as np
 import torch
 
-_stream: ContextVar[torch.Generator | None] = ContextVar("kerasish_stream", default=None)
+Source = torch.Generator | Callable[[], torch.Generator] | None
+
+_stream: ContextVar[Source] = ContextVar("kerasish_stream", default=None)
 
 
 def set_seed(seed: int) -> None:
@@ -58,13 +60,22 @@ def derived_generator(
 
 def stream() -> torch.Generator | None:
     """The generator that initial values and noise are drawn from; None means torch's global one."""
-    return _stream.get()
+    source = _stream.get()
+    if not callable(source):
+        return source
+    generator = source()
+    _stream.set(generator)
+    return generator
 
 
 @contextmanager
-def drawing_from(generator: torch.Generator | None) -> Iterator[None]:
-    """Makes `stream()` answer this generator inside the block, in this thread."""
-    token = _stream.set(generator)
+def drawing_from(source: Source) -> Iterator[None]:
+    """Makes `stream()` answer this generator inside the block, in this thread.
+
+    Args:
+        source: a generator; a function that makes one, called if a number is drawn; or None.
+    """
+    token = _stream.set(source)
     try:
         yield
     finally:

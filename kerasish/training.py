@@ -5,6 +5,7 @@ import sys
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import torch
@@ -91,7 +92,7 @@ class Trainer:
         for epoch in plan.epochs:
             hooks.on_epoch_begin(epoch, {})
             batches = plan.data.batches(plan.batch_size, plan.order(epoch))
-            noise = drawing_from(plan.noise(epoch, self.device))
+            noise = drawing_from(partial(plan.noise, epoch, self.device))
             with mode(parts, training=True), noise:
                 self.train_epoch(batches, hooks)
             logs = self.scores.results()

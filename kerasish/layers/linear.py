@@ -1,7 +1,6 @@
 """The dense layer: every output sees every input."""
 
 import math
-from functools import lru_cache
 from typing import ClassVar
 
 import torch
@@ -11,10 +10,6 @@ from kerasish.initializers import kaiming_normal, zeros
 from kerasish.module import Module
 from kerasish.parameter import Parameter
 from kerasish.types import Device, Shape
-
-_FEW_ROWS = 64
-"""Up to here one product with ones is the fastest sum over rows and as exact; beyond, torch's
-pairwise sum has the smaller rounding error."""
 
 
 class Linear(Module):
@@ -84,7 +79,7 @@ class Linear(Module):
                 y = torch.mm(rows, self.weight.data_t)
             else:
                 y = torch.addmm(self.bias.data, rows, self.weight.data_t)
-        except RuntimeError:  # looked at afterwards, so that a good x costs nothing
+        except (AttributeError, RuntimeError):  # looked at afterwards, so that a good x costs nothing
             return self.forward(self._mended(x))
         self.save_for_backward(rows)
         return y if rows is x else y.view(*x.shape[:-1], self.out_features)
@@ -96,10 +91,7 @@ class Linear(Module):
         if self.weight.trainable:
             self.weight.grad.addmm_(rows_t, x)
         if self.bias is not None and self.bias.trainable:
-            if (n := rows.shape[0]) > _FEW_ROWS:
-                self.bias.grad.add_(rows.sum(0))
-            else:
-                self.bias.grad.addmv_(rows_t, _ones(n, rows.dtype, rows.device))
+            self.bias.add_row_sum(rows_t)
         if not need_dx:
             return None
         dx = torch.mm(rows, self.weight.data)
@@ -114,12 +106,12 @@ class Linear(Module):
 
     def _mended(self, x: Tensor) -> Tensor:
         """Integers as floats; raises what is wrong with any other x."""
+        if not self.built:
+            raise RuntimeError(
+                f"{self!r}.forward(x) expects a module that is built; got one that is not. Call "
+                "build(shape) first, or the module itself, which builds it."
+            ) from None
         self._check(x.shape[-1])
         if x.is_floating_point():
             raise  # noqa: PLE0704 (torch's own error, about the type or the device of x)
         return x.to(self.weight.data.dtype)
-
-
-@lru_cache(maxsize=256)
-def _ones(rows: int, dtype: torch.dtype, device: torch.device) -> Tensor:
-    return torch.ones(rows, dtype=dtype, device=device)

@@ -27,16 +27,19 @@ class MSE(Loss):
     def forward(
         self, y_pred: Tensor, y_true: Tensor, sample_weight: Tensor | None = None
     ) -> Tensor:
-        error = weighted = torch.sub(y_pred, self.matched(y_pred, y_true))
-        if sample_weight is not None:
-            weighted = error * self.weights(sample_weight, error)
-        squares = torch.dot(error.reshape(-1), weighted.reshape(-1))
-        self.save_for_backward(weighted)
-        return squares.div_(error.numel() or 1)
+        error = torch.sub(y_pred, self.matched(y_pred, y_true))
+        share = (error.numel() or 1) ** -0.5
+        line = error.mul_(share).reshape(-1)  # now its square is the mean
+        if sample_weight is None:
+            self.save_for_backward(error, share)
+            return torch.dot(line, line)
+        weighted = error * self.weights(sample_weight, error)
+        self.save_for_backward(weighted, share)
+        return torch.dot(line, weighted.reshape(-1))
 
     def backward(self) -> Tensor:
-        (weighted,) = self.saved_tensors()
-        return weighted.mul_(2 / (weighted.numel() or 1))
+        weighted, share = self.saved_tensors()
+        return weighted.mul_(2 * share)
 
 
 class MAE(Loss):

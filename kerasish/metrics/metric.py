@@ -91,7 +91,9 @@ class Mean(Metric):
         return float(self._total / self._count)
 
     def reset(self) -> None:
-        self._total, self._count = None, 0
+        self._count = 0
+        if self._total is not None:
+            self._total.zero_()
 
 
 class FunctionMetric(Mean):

@@ -94,9 +94,10 @@ def bare_kernels(x, y, batch_size: int, epochs: int) -> Run:
             y3 = tanh_(addmm(b3, y2, t3))
             y4 = tanh_(addmm(b4, y3, t4))
             error = sub(y4, yb)
-            line = error.reshape(-1)
-            total.add_(dot(line, line).div_(error.numel()), alpha=xb.shape[0])
-            d = tanh_back(error.mul_(2 / error.numel()), y4)
+            share = error.numel() ** -0.5
+            line = error.mul_(share).reshape(-1)
+            total.add_(dot(line, line), alpha=xb.shape[0])
+            d = tanh_back(error.mul_(2 * share), y4)
             d_t = d.t()
             gw4.addmm_(d_t, y3)
             add_rows(gb4, d, d_t)
