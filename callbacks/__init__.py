@@ -1,7 +1,15 @@
 """Everything a user may plug into the loop."""
 
-from kerasish.hooks import Callback, CallbackList
 from kerasish.history import History
+
+if __name__ != "kerasish.callbacks":  # a second name would make a second class of each
+    raise ImportError(
+        f"This folder expects to be imported as kerasish.callbacks; got {__name__}. "
+        "Write `from kerasish.callbacks import ...`."
+    )
+
+from kerasish.hooks import Callback, CallbackList
+
 from .early_stopping import EarlyStopping
 from .tensorboard import TensorBoard
 

@@ -1,4 +1,4 @@
-"""What callbacks share that watch one number of the logs: its name, its direction, what is better."""
+"""What callbacks share that watch one number: its name, its direction, what is better."""
 
 import math
 from typing import Any, ClassVar
@@ -6,6 +6,12 @@ from typing import Any, ClassVar
 from kerasish.hooks import Callback
 from kerasish.registry import nearest
 from kerasish.types import Logs
+
+
+def check_number(who: str, value: float, fix: str) -> None:
+    """Refuses what is no number of 0 or more."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
+        raise ValueError(f"{who} expects a number of 0 or more; got {value!r}. {fix}")
 
 
 class MonitorCallback(Callback):
@@ -27,25 +33,26 @@ class MonitorCallback(Callback):
         if mode not in ("auto", "min", "max"):
             raise ValueError(f"{who}(mode) expects 'auto', 'min' or 'max'; got {mode!r}. "
                              "A loss is better when it is lower: 'min'.")
-        if not min_delta >= 0:
-            raise ValueError(f"{who}(min_delta) expects a number of 0 or more; got {min_delta!r}. "
-                             "0 counts every change.")
+        check_number(f"{who}(min_delta)", min_delta, "0 counts every change.")
         self.monitor, self.mode, self.min_delta = monitor, mode, min_delta
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         known = self.params.get("logs", ())
         if self.monitor not in known and not self.params.get("open"):
             raise ValueError(self._unknown(known))
+        self._known = self.monitor in known
         self._sign = self._direction()
 
-    def value(self, logs: Logs | None) -> float:
-        """The monitored number of this epoch.
+    def value(self, logs: Logs | None) -> float | None:
+        """The monitored number of this epoch; None in an epoch that does not log it.
 
-        Raises: ValueError if nothing has logged it.
+        Raises: ValueError if it is no name that fit logs, and no callback has logged it so far.
         """
-        if self.monitor not in (logs or {}):
+        value = (logs or {}).get(self.monitor)
+        if value is None and not self._known:
             raise ValueError(self._unknown(tuple(logs or {})))
-        return float((logs or {})[self.monitor])
+        self._known = True
+        return None if value is None else float(value)
 
     def better(self, value: float, than: float | None) -> bool:
         """Whether a value is an improvement by more than min_delta; NaN never is."""

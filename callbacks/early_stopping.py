@@ -1,12 +1,13 @@
 """Ends training when it no longer helps."""
 
+import sys
 from typing import Any
 
 import torch
 
 from kerasish.types import Logs
 
-from ._monitor import MonitorCallback
+from ._monitor import MonitorCallback, check_number
 
 
 class EarlyStopping(MonitorCallback):
@@ -47,23 +48,25 @@ class EarlyStopping(MonitorCallback):
         start_from_epoch: int = 0,
     ) -> None:
         super().__init__(monitor, mode, min_delta)
-        for name, epochs in (("patience", patience), ("start_from_epoch", start_from_epoch)):
-            if not epochs >= 0:
-                raise ValueError(f"EarlyStopping({name}) expects a number of epochs of 0 or more; "
-                                 f"got {epochs!r}. 10 is a usual patience.")
+        check_number("EarlyStopping(patience)", patience, "10 epochs are usual.")
+        check_number("EarlyStopping(start_from_epoch)", start_from_epoch, "It counts epochs.")
         self.patience, self.verbose, self.baseline = patience, verbose, baseline
         self.restore_best_weights = restore_best_weights
         self.start_from_epoch = start_from_epoch
+        self._start()
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         super().on_train_begin(logs)
+        self._start()
+
+    def _start(self) -> None:
         self.best: float | None = None
         self.best_epoch = self.wait = self.stopped_epoch = 0
         self.best_weights: dict[str, torch.Tensor] | None = None
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         value = self.value(logs)
-        if epoch < self.start_from_epoch:
+        if value is None or epoch < self.start_from_epoch:
             return
         self.wait += 1
         if self.better(value, than=self.best):
@@ -91,4 +94,4 @@ class EarlyStopping(MonitorCallback):
 
     def _say(self, text: str) -> None:
         if self.verbose:
-            print(text)
+            print(text, file=sys.stderr)

@@ -32,9 +32,9 @@ class TensorBoard(Callback):
     def __init__(
         self, log_dir: str | os.PathLike[str] = "logs", update_freq: str | int = "epoch"
     ) -> None:
-        if update_freq not in ("epoch", "batch") and not (
-            isinstance(update_freq, int) and update_freq >= 1
-        ):
+        by_name = update_freq in ("epoch", "batch")
+        by_count = isinstance(update_freq, int) and update_freq >= 1
+        if not (by_name or by_count) or isinstance(update_freq, bool):
             raise ValueError(
                 "TensorBoard(update_freq) expects 'epoch', 'batch' or a number of batches of at "
                 f"least 1; got {update_freq!r}. 'epoch' costs nothing during an epoch."
@@ -46,22 +46,16 @@ class TensorBoard(Callback):
         return self.update_freq != "epoch" and super().listens(hook)
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
-        self._first_epoch: int | None = None
         self._every = self.update_freq if isinstance(self.update_freq, int) else 1
 
-    def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
-        if self._first_epoch is None:
-            self._first_epoch = epoch
-            self._ahead = max(0, self.model.epochs_trained - epoch)
-
     def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
-        step = self.model.optimizer.iterations
+        step = self.model.batches_trained
         if step % self._every == 0:
             for name, value in (logs or {}).items():
                 self._write("train", f"batch_{name}", value, step)
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
-        step = epoch + self._ahead
+        step = self.model.epochs_trained - 1
         for name, value in (logs or {}).items():
             run = "validation" if name.startswith("val_") else "train"
             self._write(run, f"epoch_{name.removeprefix('val_')}", value, step)
@@ -75,7 +69,9 @@ class TensorBoard(Callback):
             writer.close()
         self._writers = {}
 
-    def _write(self, run: str, tag: str, value: float, step: int) -> None:
+    def _write(self, run: str, tag: str, value: Any, step: int) -> None:
+        if not isinstance(value, int | float):
+            return  # a callback's own note in the logs
         if run not in self._writers:
             from torch.utils.tensorboard import SummaryWriter  # on use: it takes a second
 

@@ -8,7 +8,7 @@ if not Path(__file__).with_name("callbacks").is_dir():
     # A bare checkout: the folder that is installed as kerasish.callbacks lies beside the package.
     __path__.append(str(Path(__file__).parent.parent))
 
-from kerasish import (  # noqa: E402 (the path above comes first)
+from kerasish import (
     containers,
     datasets,
     gradcheck,
@@ -19,11 +19,11 @@ from kerasish import (  # noqa: E402 (the path above comes first)
     optimizers,
     schedules,
 )
-from kerasish.containers import Sequential  # noqa: E402
-from kerasish.model import Model  # noqa: E402
-from kerasish.module import Module  # noqa: E402
-from kerasish.parameter import Parameter  # noqa: E402
-from kerasish.random import set_seed  # noqa: E402
+from kerasish.containers import Sequential
+from kerasish.model import Model
+from kerasish.module import Module
+from kerasish.parameter import Parameter
+from kerasish.random import set_seed
 
 __version__ = "0.1.0"
 __all__ = [

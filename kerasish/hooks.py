@@ -1,11 +1,12 @@
 """How callbacks plug into the loop: the hooks, who listens to them, and what they are told."""
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack
+from contextlib import contextmanager
 from typing import Any, ClassVar
 
 import torch
 
+from kerasish.random import drawing_from
 from kerasish.types import Logs
 
 Hook = Callable[..., None]
@@ -115,7 +116,7 @@ class Callback:
         """After a batch of predict, with {"outputs": array}."""
 
 
-class CallbackList:
+class CallbackList(Callback):
     """Callbacks in order, to be told of a run together; usable in loops of your own, too.
 
     Raises: TypeError for what is no callback, a class for instance.
@@ -144,53 +145,100 @@ class CallbackList:
         return iter(self.callbacks)
 
     def listeners(self, hook: str) -> list[Hook]:
-        """That batch hook of the callbacks that do something in it; they run outside inference."""
+        """That batch hook of the callbacks that do something in it."""
         if hook not in self._listeners:
             alias = hook.replace("_train", "")
             self._listeners[hook] = [
-                _outside_inference(callback, getattr(callback, hook))
+                _outside_the_step(callback, getattr(callback, hook))
                 for callback in self.callbacks
                 if callback.listens(hook) or (hasattr(callback, alias) and callback.listens(alias))
             ]
         return self._listeners[hook]
 
-    def on_train_begin(self, logs: Logs) -> None:
+    def on_train_begin(self, logs: Logs | None = None) -> None:
         for callback in self.callbacks:
             callback.on_train_begin(logs)
 
-    def on_train_end(self, logs: Logs) -> None:
+    def on_train_end(self, logs: Logs | None = None) -> None:
         for callback in self.callbacks:
             callback.on_train_end(logs)
 
-    def on_epoch_begin(self, epoch: int, logs: Logs) -> None:
+    def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
         for callback in self.callbacks:
             callback.on_epoch_begin(epoch, logs)
 
-    def on_epoch_end(self, epoch: int, logs: Logs) -> None:
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         for callback in self.callbacks:
             callback.on_epoch_end(epoch, logs)
 
-    def on_test_begin(self, logs: Logs) -> None:
+    def on_train_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
+        for hook in self.listeners("on_train_batch_begin"):
+            hook(batch, logs)
+
+    def on_backward_end(self, batch: int) -> None:
+        for hook in self.listeners("on_backward_end"):
+            hook(batch)
+
+    def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+        for hook in self.listeners("on_train_batch_end"):
+            hook(batch, logs)
+
+    def on_test_begin(self, logs: Logs | None = None) -> None:
         for callback in self.callbacks:
             callback.on_test_begin(logs)
 
-    def on_test_end(self, logs: Logs) -> None:
+    def on_test_end(self, logs: Logs | None = None) -> None:
         for callback in self.callbacks:
             callback.on_test_end(logs)
 
-    def on_predict_begin(self, logs: Logs) -> None:
+    def on_test_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
+        for hook in self.listeners("on_test_batch_begin"):
+            hook(batch, logs)
+
+    def on_test_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+        for hook in self.listeners("on_test_batch_end"):
+            hook(batch, logs)
+
+    def on_predict_begin(self, logs: Logs | None = None) -> None:
         for callback in self.callbacks:
             callback.on_predict_begin(logs)
 
-    def on_predict_end(self, logs: Logs) -> None:
+    def on_predict_end(self, logs: Logs | None = None) -> None:
         for callback in self.callbacks:
             callback.on_predict_end(logs)
 
+    def on_predict_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
+        for hook in self.listeners("on_predict_batch_begin"):
+            hook(batch, logs)
+
+    def on_predict_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+        for hook in self.listeners("on_predict_batch_end"):
+            hook(batch, logs)
+
     def close(self) -> None:
-        """Closes all of them, whatever one of them raises."""
-        with ExitStack() as stack:
-            for callback in self.callbacks:
-                stack.callback(callback.close)
+        """Closes all of them, and raises the first error of one afterwards."""
+        for error in self._close():
+            raise error
+
+    @contextmanager
+    def closing(self) -> Iterator[None]:
+        """Closes all callbacks in the end; an error of theirs never hides one of the block."""
+        try:
+            yield
+        except BaseException as error:
+            for failed in self._close():
+                error.add_note(f"and closing the callbacks raised {failed!r}")
+            raise
+        self.close()
+
+    def _close(self) -> list[Exception]:
+        errors = []
+        for callback in self.callbacks:
+            try:
+                callback.close()
+            except Exception as error:
+                errors.append(error)
+        return errors
 
 
 def _flat(callbacks: Any) -> Iterable[Callback]:
@@ -199,7 +247,7 @@ def _flat(callbacks: Any) -> Iterable[Callback]:
     if isinstance(callbacks, list | tuple | CallbackList):
         for each in callbacks:
             if each is None:
-                raise TypeError("fit(callbacks) expects callbacks; got None in the list. "
+                raise TypeError("callbacks expects instances of Callback; got None in the list. "
                                 "Leave it out.")
             yield from _flat(each)
     elif isinstance(callbacks, Callback):
@@ -208,15 +256,16 @@ def _flat(callbacks: Any) -> Iterable[Callback]:
         is_class = isinstance(callbacks, type) and issubclass(callbacks, Callback)
         got = f"the class {callbacks.__name__}" if is_class else repr(callbacks)
         fix = f"Write {callbacks.__name__}(...)." if is_class else "Derive it from Callback."
-        raise TypeError(f"fit(callbacks) expects instances of Callback; got {got}. {fix}")
+        raise TypeError(f"callbacks expects instances of Callback; got {got}. {fix}")
 
 
-def _outside_inference(callback: Callback, hook: Hook) -> Hook:
+def _outside_the_step(callback: Callback, hook: Hook) -> Hook:
+    """The hook outside the step's inference mode, and away from its stream of random numbers."""
     if callback.runs_in_step:
         return hook
 
     def outside(*args: Any) -> None:
-        with torch.inference_mode(False):
+        with torch.inference_mode(False), drawing_from(None):
             hook(*args)
 
     return outside

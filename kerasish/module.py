@@ -36,6 +36,10 @@ class Differentiable(Configured):
         if _saving.get():
             self._saved.append(tensors)
 
+    def forget(self) -> None:
+        """Drops all that is saved: what a step that failed half-way left behind."""
+        self._saved.clear()
+
     def saved_tensors(self) -> tuple[Any, ...]:
         """What the latest forward saved, handed back once.
 
@@ -128,7 +132,7 @@ class Module(Differentiable):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if "build" in vars(cls):
-            cls.build = _build_once(cls.build)  # type: ignore[method-assign]
+            cls.build = _build_once(cls.build)  # type: ignore[assignment, method-assign]
 
     # ---- what a subclass writes -------------------------------------------------------------
 
@@ -247,13 +251,19 @@ class Module(Differentiable):
         for parameter in self.parameters():
             parameter.grad.zero_()
         for module in self.modules():
-            module._saved.clear()
+            module.forget()
 
-    def to(self, device: Device | None = None, dtype: torch.dtype | None = None) -> "Module":
+    def to(
+        self, device: Device | torch.dtype | None = None, dtype: torch.dtype | None = None
+    ) -> "Module":
         """Moves or converts parameters and floating buffers; shared ones stay shared.
+
+        As in torch, a type may be the only argument: `to(torch.float64)`.
 
         Raises: RuntimeError once the module belongs to a compiled model.
         """
+        if isinstance(device, torch.dtype):
+            device, dtype = None, device
         for path, parameter in self.named_parameters():
             if parameter.flat is not None:
                 raise RuntimeError(
@@ -293,12 +303,12 @@ class Module(Differentiable):
             value.copy_(state[path])
 
     def __copy__(self) -> "Module":
-        twin = type(self).__new__(type(self))
+        twin: Module = type(self).__new__(type(self))
         vars(twin).update(vars(self), _saved=[])
         return twin
 
 
-Module.build = _build_once(Module.build)  # type: ignore[method-assign]
+Module.build = _build_once(Module.build)  # type: ignore[assignment, method-assign]
 
 
 def _values(module: Module, kind: type) -> Iterator[tuple[str, Any]]:

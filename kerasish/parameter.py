@@ -1,4 +1,4 @@
-"""A trained tensor together with its gradient: what optimizers change and backward passes add into."""
+"""A trained tensor with its gradient: what optimizers change and backward passes add into."""
 
 from typing import Any, ClassVar
 

@@ -38,10 +38,10 @@ class Plan(NamedTuple):
         """The stream that an epoch's noise, dropout for instance, is drawn from."""
         return derived_generator(self.seed, NOISE, epoch, device=device)
 
-    def on(self, device: Device) -> "Plan":
-        """The same with the data on that device."""
-        validation = self.validation.to(device) if self.validation else None
-        return self._replace(data=self.data.to(device), validation=validation)
+    def on(self, device: Device, dtype: torch.dtype) -> "Plan":
+        """The same with the data on that device, its floats in that type."""
+        validation = self.validation.to(device, dtype) if self.validation else None
+        return self._replace(data=self.data.to(device, dtype), validation=validation)
 
 
 def make_plan(
@@ -59,12 +59,12 @@ def make_plan(
 
     Raises: ValueError or TypeError naming the argument.
     """
-    data, validation = Arrays(x, y).require_samples("fit(x)"), None
+    data, validation = labelled("fit", x, y), None
     if validation_data is not None:
         if not isinstance(validation_data, list | tuple) or not 2 <= len(validation_data) <= 3:
             raise ValueError("fit(validation_data) expects a tuple (x, y); got "
                              f"{type(validation_data).__name__}. Write validation_data=(x, y).")
-        validation = Arrays(*validation_data).require_samples("fit(validation_data)")
+        validation = labelled("fit(validation_data)", *validation_data)
     elif validation_split:
         data, validation = data.split(validation_split)
     return Plan(
@@ -75,6 +75,21 @@ def make_plan(
         shuffle,
         draw_seed() if seed is None else check_seed("fit", seed),
     )
+
+
+def labelled(who: str, x: ArrayLike, y: ArrayLike, sample_weight: ArrayLike = None) -> Arrays:
+    """Samples with targets, at least one.
+
+    Raises: ValueError or TypeError in the name of who asks.
+    """
+    if y is None:
+        raise ValueError(f"{who}(y) expects targets, one a sample; got None. "
+                         "Only predict does without them.")
+    data = Arrays(x, y, sample_weight, who)
+    if not len(data):
+        raise ValueError(f"{who}(x) expects at least one sample; got x of shape "
+                         f"{tuple(data.x.shape)}. Check how x was selected.")
+    return data
 
 
 def check_batch_size(who: str, value: int | None) -> int:

@@ -1,5 +1,6 @@
 """What a user sees of a run: a bar on terminals and in notebooks, else one plain line an epoch."""
 
+import shutil
 import sys
 import time
 from typing import Any, ClassVar
@@ -27,9 +28,8 @@ class ProgressLine(Callback):
         self._training = False
 
     def listens(self, hook: str) -> bool:
-        draws = self.params.get("verbose") == 1 and draws_bars()
         inside_fit = self._training and hook != "on_train_batch_end"
-        return draws and not inside_fit and super().listens(hook)
+        return self._draws and not inside_fit and super().listens(hook)
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         self._training = True
@@ -38,11 +38,14 @@ class ProgressLine(Callback):
         self._start(f"Epoch {epoch + 1}/{self.params['epochs']}")
 
     def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+        self._done = batch + 1
         if batch >= self._next_look:  # most batches cost this comparison alone
-            self._look(batch, logs)
+            self._look(logs)
 
     on_test_batch_end = on_train_batch_end
-    on_predict_batch_end = on_train_batch_end
+
+    def on_predict_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+        self.on_train_batch_end(batch, {})
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         self._finish(logs)
@@ -59,7 +62,7 @@ class ProgressLine(Callback):
         self._start("Predict")
 
     def on_predict_end(self, logs: Logs | None = None) -> None:
-        self._finish({})
+        self._finish(None)
 
     def close(self) -> None:
         self._training = False
@@ -67,54 +70,57 @@ class ProgressLine(Callback):
             self._bar.close()
             self._bar = None
 
+    @property
+    def _draws(self) -> bool:
+        return self.params.get("verbose") == 1 and draws_bars()
+
     def _start(self, title: str) -> None:
-        self._title, self._started = title, time.perf_counter()
-        self._next_look = self._seen = 0
-        self._looked = self._started
-        if self.params.get("verbose") == 1 and draws_bars():
-            from tqdm.auto import tqdm  # on use: a tenth of the time of `import kerasish`
+        self._title, self._done, self._seen, self._next_look = title, 0, 0, 0
+        self._started = self._looked = time.perf_counter()
+        if self._draws:
+            from tqdm.auto import tqdm  # on use: it costs a tenth of `import kerasish`
 
-            self._bar = tqdm(total=self.params.get("steps"), desc=title, file=sys.stdout,
-                             unit="batch", mininterval=0, dynamic_ncols=True)
+            self._bar = tqdm(
+                total=self.params.get("steps"), desc=title, file=sys.stdout, unit="batch",
+                mininterval=0, ncols=shutil.get_terminal_size().columns, leave=False,
+            )
 
-    def _look(self, batch: int, logs: Logs | None) -> None:
+    def _look(self, logs: Logs | None) -> None:
         """Refreshes the bar if it is time, and foresees the batch at which it will be again."""
         now = time.perf_counter()
         elapsed = now - self._looked
         if elapsed < _INTERVAL:
-            pace = (batch + 1 - self._seen) / max(elapsed, 1e-6)
-            self._next_look = batch + 1 + int(pace * (_INTERVAL - elapsed) / 2)
+            pace = (self._done - self._seen) / max(elapsed, 1e-6)
+            self._next_look = self._done + int(pace * (_INTERVAL - elapsed) / 2)
             return
-        self._show(batch + 1, {} if self.params.get("predicts") else logs)
-        self._seen, self._looked, self._next_look = batch + 1, now, batch + 1
-
-    def _show(self, batches: int, logs: Logs | None) -> None:
         try:
             self._bar.set_postfix_str(shown(logs or {}, ", "), refresh=False)
-            self._bar.update(batches - self._bar.n)
+            self._bar.n = self._done
             self._bar.refresh()
         except (OSError, ValueError):  # the terminal is gone
             self._next_look = sys.maxsize
+            return
+        self._seen, self._looked, self._next_look = self._done, now, self._done
 
     def _finish(self, logs: Logs | None) -> None:
+        """Replaces the bar by one line that keeps what there is to keep."""
+        drawn = self._bar is not None
         seconds = time.perf_counter() - self._started
-        if self._bar is not None:
-            done = self._seen if self.model.stop_training else self._bar.total
-            self._show(done or self._seen, logs)
-            self._bar.close()
-            self._bar = None
-        elif self.params.get("verbose") and not self.params.get("predicts"):
-            line = f"{self._title} - {seconds:.1f}s - {shown(logs or {}, ' - ')}"
-            try:
-                print(line, flush=True)
-            except (OSError, ValueError):
-                self.params = {**self.params, "verbose": 0}
+        try:
+            if drawn:
+                self._bar.close()
+                self._bar = None
+            if self.params.get("verbose") and (logs is not None):
+                of = f" {self._done}/{self.params.get('steps')} batches -" if drawn else ""
+                print(f"{self._title} -{of} {seconds:.1f}s - {shown(logs, ' - ')}", flush=True)
+        except (OSError, ValueError):  # nobody reads any more
+            self.params = {**self.params, "verbose": 0}
 
 
-def check_verbose(verbose: str | int) -> int:
+def check_verbose(who: str, verbose: str | int) -> int:
     """Hands 0, 1 or 2 back; "auto" is 1."""
     if verbose not in ("auto", 0, 1, 2):
-        raise ValueError(f"fit(verbose) expects 'auto', 0, 1 or 2; got {verbose!r}. "
+        raise ValueError(f"{who}(verbose) expects 'auto', 0, 1 or 2; got {verbose!r}. "
                          "1 draws a bar, 2 writes a line an epoch.")
     return 1 if verbose == "auto" else int(verbose)
 

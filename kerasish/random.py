@@ -5,6 +5,7 @@ seed, so a callback that draws random numbers cannot change how the model is tra
 """
 
 import hashlib
+import operator
 import random as _python_random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -30,19 +31,24 @@ def set_seed(seed: int) -> None:
     Example:
         >>> set_seed(0)
     """
-    _python_random.seed(check_seed("set_seed", seed))
+    seed = check_seed("set_seed", seed)
+    _python_random.seed(seed)
     np.random.seed(seed)
     torch.manual_seed(seed)
 
 
 def check_seed(who: str, seed: int) -> int:
     """Hands the seed back if it is one."""
-    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**32:
+    try:
+        number = -1 if isinstance(seed, bool) else operator.index(seed)
+    except TypeError:
+        number = -1
+    if not 0 <= number < 2**32:
         raise ValueError(
             f"{who}(seed) expects an integer from 0 to 2**32 - 1; got {seed!r}. "
             f"Write {who}(seed=0), for instance."
         )
-    return seed
+    return number
 
 
 def draw_seed() -> int:

@@ -4,6 +4,8 @@ import difflib
 from collections.abc import Iterable, Iterator
 from typing import Any, Generic, TypeVar
 
+from kerasish.naming import snake_case
+
 T = TypeVar("T")
 
 
@@ -40,9 +42,9 @@ class Registry(Generic[T]):
 
     def add(self, cls: type[T], *aliases: str) -> None:
         """Makes the class answer to its own name and to the aliases."""
-        for name in (cls.__name__, *aliases):
+        for name in (snake_case(cls.__name__), *aliases):
             self._classes[_plain(name)] = cls
-            self._shown[_plain(name)] = name.lower()
+            self._shown[_plain(name)] = name
 
     def __getitem__(self, name: str) -> type[T]:
         """The class of that name.
@@ -53,8 +55,8 @@ class Registry(Generic[T]):
             return self._classes[_plain(name)]
         except KeyError:
             raise ValueError(
-                f"compile({self.argument}) expects the name of a {self.base.__name__.lower()}, or "
-                f"an instance; got {name!r}. {nearest(name, [*self, *self.also])}"
+                f"compile({self.argument}) expects a name that is known, or an instance of "
+                f"{self.base.__name__}; got {name!r}. {nearest(name, [*self, *self.also])}"
             ) from None
 
     def get(self, value: Any) -> T:
@@ -70,7 +72,8 @@ class Registry(Generic[T]):
         if isinstance(value, type) and issubclass(value, self.base):
             fix = f"Write {value.__name__}(...), an instance."
         raise TypeError(
-            f"compile({self.argument}) expects a name or a {self.base.__name__}; got {value!r}. {fix}"
+            f"compile({self.argument}) expects a name, or an instance of {self.base.__name__}; got "
+            f"{value!r}. {fix}"
         )
 
     def __contains__(self, name: object) -> bool:

@@ -48,7 +48,7 @@ class ExponentialDecay(Schedule):
         exponent = step / self.decay_steps
         if self.staircase:
             exponent = math.floor(exponent)
-        return self.initial_learning_rate * self.decay_rate**exponent
+        return self.initial_learning_rate * math.pow(self.decay_rate, exponent)
 
 
 class CosineDecay(Schedule):

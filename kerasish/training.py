@@ -4,7 +4,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from typing import Any
 
@@ -14,11 +14,12 @@ from torch import Tensor
 from kerasish.data import Batch
 from kerasish.hooks import CallbackList, Hook
 from kerasish.losses import Loss
-from kerasish.metrics.scores import RunningLogs, Scores
+from kerasish.metrics import RunningLogs, Scores
 from kerasish.module import Module
 from kerasish.optimizers import Optimizer
 from kerasish.plan import Plan
 from kerasish.random import drawing_from
+
 
 class Trainer:
     """A module with a loss and an optimizer, and the loop that trains it."""
@@ -26,20 +27,29 @@ class Trainer:
     module: Module
     loss: Loss
     optimizer: Optimizer
-    scores: Scores
-    test_scores: Scores
     device: torch.device
     _skips_dx: bool
 
     stop_training = False
     """Set it in a hook to end training after the batch or the epoch."""
     epochs_trained = 0
-    """Epochs ended in all fits so far: logs that go on across fits count with it."""
+    batches_trained = 0
+    """Epochs ended and batches trained in all fits so far: logs that go on across fits count with
+    them. A fit that starts at a later `initial_epoch` counts the epochs before it as done."""
     batch = 0
     """The batch of the epoch that is being trained."""
     unwound = False
     """Whether the first step of this fit has left nothing saved; looked at once a fit."""
+    _scores: Scores | None = None
     _after_backward: tuple[Hook, ...] = ()
+
+    @property
+    def scores(self) -> Scores:
+        """The running means of the epoch that is being trained."""
+        if self._scores is None:
+            raise RuntimeError("Trainer.scores expects a model that has seen targets; got one that "
+                               "has not. Call fit or evaluate first.")
+        return self._scores
 
     def train_step(
         self, x: Tensor, y: Tensor, sample_weight: Tensor | None = None
@@ -67,6 +77,7 @@ class Trainer:
             hook(self.batch)
         self.optimizer.step()
         self.optimizer.zero_grad()
+        self.batches_trained += 1
 
     def require_unwound(self) -> None:
         """Refuses a module whose backward did not take back all that its forward saved.
@@ -82,11 +93,32 @@ class Trainer:
                     "saved_tensors() once in backward, and go back through each use of a module."
                 )
 
+    @contextmanager
+    def evaluating(self) -> Iterator[None]:
+        """Evaluation mode, and nothing saved for backward, by torch or by modules."""
+        with ExitStack() as stack:
+            stack.enter_context(mode(self.module.modules(), training=False))
+            stack.enter_context(self.module.inference())
+            stack.enter_context(torch.inference_mode())
+            yield
+
+    @contextmanager
+    def cleared_after(self) -> Iterator[None]:
+        """Leaves no gradient, saved tensor or hook behind, also when a step fails half-way."""
+        self._forget()
+        try:
+            yield
+        finally:
+            self._after_backward = ()
+            self._forget()
+
+    def _forget(self) -> None:
+        self.module.zero_grad()
+        self.loss.forget()
+
     def train_epochs(self, plan: Plan, hooks: CallbackList) -> None:
         """Trains epoch after epoch: the loop that `fit` is about."""
         logs: dict[str, Any] = {}
-        hooks.on_train_begin({})
-        self.module.zero_grad()  # whatever a step before left behind
         self.unwound, parts = False, list(self.module.modules())
         self._after_backward = tuple(hooks.listeners("on_backward_end"))
         for epoch in plan.epochs:
@@ -99,8 +131,8 @@ class Trainer:
             if plan.validation is not None:
                 validation = self.test_epoch(plan.validation.batches(plan.batch_size), hooks)
                 logs |= {f"val_{name}": value for name, value in validation.items()}
-            self.epochs_trained += 1
-            hooks.on_epoch_end(epoch, logs)
+            self.epochs_trained = max(self.epochs_trained, epoch) + 1
+            hooks.on_epoch_end(epoch, dict(logs))  # what callbacks add stays with this epoch
             if self.stop_training:
                 break
         hooks.on_train_end(logs)
@@ -128,10 +160,9 @@ class Trainer:
     def test_epoch(self, batches: Iterable[Batch], hooks: CallbackList) -> dict[str, float]:
         """One pass that changes nothing; returns the final means."""
         begin, end = (hooks.listeners(f"on_test_batch_{when}") for when in ("begin", "end"))
-        scores = self.test_scores
-        scores.reset()
+        scores = self.scores.fresh()
         hooks.on_test_begin({})
-        with mode(self.module.modules(), training=False), self.module.inference(), torch.inference_mode():
+        with self.evaluating():
             for batch, (x, y, sample_weight) in enumerate(batches):
                 for hook in begin:
                     hook(batch, {})
@@ -143,7 +174,7 @@ class Trainer:
                     for hook in end:
                         hook(batch, logs)
         results = scores.results()
-        hooks.on_test_end(results)
+        hooks.on_test_end(dict(results))
         return results
 
     def predict_epoch(self, batches: Iterable[Batch], hooks: CallbackList) -> list[Any]:
@@ -151,7 +182,7 @@ class Trainer:
         begin, end = (hooks.listeners(f"on_predict_batch_{when}") for when in ("begin", "end"))
         outputs = []
         hooks.on_predict_begin({})
-        with mode(self.module.modules(), training=False), self.module.inference(), torch.inference_mode():
+        with self.evaluating():
             for batch, (x, _, _) in enumerate(batches):
                 for hook in begin:
                     hook(batch, {})
@@ -178,15 +209,17 @@ def mode(parts: Iterable[Module], training: bool) -> Iterator[None]:
 @contextmanager
 def stopping_on_interrupt(trainer: Trainer) -> Iterator[None]:
     """Lets the first Ctrl-C end training cleanly after the batch; a second one raises."""
-    if threading.current_thread() is not threading.main_thread():
+    in_main = threading.current_thread() is threading.main_thread()
+    if not in_main or signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         yield
         return
 
     def stop(*_: Any) -> None:
         signal.signal(signal.SIGINT, before)
         trainer.stop_training = True
-        print("Interrupted: training ends after this batch. Press Ctrl-C again to break off.",
-              file=sys.stderr)
+        with suppress(OSError, ValueError):  # nobody may read standard error any more
+            print("Interrupted: training ends after this batch. Ctrl-C again breaks off.",
+                  file=sys.stderr)
 
     before = signal.signal(signal.SIGINT, stop) or signal.SIG_DFL
     try:

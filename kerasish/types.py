@@ -16,4 +16,4 @@ ArrayLike = Any
 """A torch tensor, a numpy array, or nested lists of numbers."""
 
 Device = str | torch.device
-"""`"cpu"`, `"cuda"`, or a `torch.device`; where it is offered, "auto" means CUDA if there is one."""
+"""`"cpu"`, `"cuda"` or a `torch.device`; "auto", where offered, means CUDA if there is one."""

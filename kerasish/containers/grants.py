@@ -1,8 +1,8 @@
 """What a container may allow a module at its place: to overwrite its input, to leave out dx.
 
-A permission belongs to a place in a container, never to a module, so the same module used elsewhere,
-or called by hand, never writes into what it was given. Declarations are believed only where they
-stand beside the methods that they speak of: a subclass with a backward of its own is asked anew.
+A permission belongs to a place in a container, never to a module: the same module elsewhere, or
+called by hand, never writes into what it was given. Declarations are believed only where they stand
+beside the methods that they speak of, so a subclass with a backward of its own is asked anew.
 """
 
 import inspect

@@ -1,6 +1,6 @@
 """The container of most nets: one module after the other."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Any, ClassVar
 
@@ -55,10 +55,11 @@ class Sequential(Module):
     def build(self, shape: Shape) -> Shape:
         index = 0
         try:
-            for index, layer in enumerate(self.layers):
+            for index, layer in enumerate(self.layers):  # noqa: B007 (read on error)
                 shape = layer.build(shape)
         except Exception as error:
-            raise self._placed(error, index)
+            self._note_place(error, index)
+            raise
         return shape
 
     def forward(self, x: Tensor) -> Tensor:
@@ -66,10 +67,11 @@ class Sequential(Module):
             self._plan()
         index = 0
         try:
-            for index, layer, in_place in self._steps:
+            for index, layer, in_place in self._steps:  # noqa: B007 (read on error)
                 x = layer.forward(x, x) if in_place else layer.forward(x)
         except Exception as error:
-            raise self._placed(error, index)
+            self._note_place(error, index)
+            raise
         self.save_for_backward(x.shape)
         return x
 
@@ -84,12 +86,14 @@ class Sequential(Module):
                 f"Sequential.backward(dy) expects the shape of its output, {tuple(shape)}; got "
                 f"{tuple(dy.shape)}. Give it the gradient of the loss with respect to that output."
             )
+        steps = self._steps_back if need_dx else self._steps_back_to_stem
         index, dx = 0, dy
         try:
-            for index, step in self._steps_back if need_dx else self._steps_back_to_stem:
+            for index, step in steps:  # noqa: B007 (read on error)
                 dx = step(dx)
         except Exception as error:
-            raise self._placed(error, index)
+            self._note_place(error, index)
+            raise
         return dx if need_dx else None
 
     def unwind(self, dy: Any = None) -> None:
@@ -99,22 +103,17 @@ class Sequential(Module):
 
     def _plan(self) -> None:
         """Binds once what does not change from step to step; again when a parameter is frozen."""
-        layers, last = self.layers, len(self.layers) - 1
-        self._steps = [(i, layer, may_overwrite(layers, i)) for i, layer in enumerate(layers)]
-        self._steps_back = [(i, layers[i].backward) for i in range(last, -1, -1)]
-        stem = stem_length(layers)
-        self._steps_back_to_stem = self._steps_back[: last - stem]
-        if stem <= last:
-            lowest = layers[stem].backward
-            if takes(lowest, "need_dx"):
-                lowest = partial(lowest, need_dx=False)
-            self._steps_back_to_stem.append((stem, lowest))
-        self._steps_back_to_stem += [(i, layers[i].unwind) for i in range(min(stem, last + 1) - 1, -1, -1)]
+        forth = list(enumerate(self.layers))
+        back, stem = forth[::-1], stem_length(self.layers)
+        self._steps: list[tuple[int, Any, bool]] = [
+            (index, layer, may_overwrite(self.layers, index)) for index, layer in forth
+        ]
+        self._steps_back = [(index, layer.backward) for index, layer in back]
+        self._steps_back_to_stem = [(index, _step(layer, index - stem)) for index, layer in back]
         self._planned_at = Parameter.freezes
 
-    def _placed(self, error: Exception, index: int) -> Exception:
+    def _note_place(self, error: Exception, index: int) -> None:
         error.add_note(f"in layer {index} of {type(self).__name__}, {self.layers[index]!r}")
-        return error
 
     def named_children(self) -> Iterator[tuple[str, Module]]:
         return ((str(index), layer) for index, layer in enumerate(self.layers))
@@ -127,3 +126,14 @@ class Sequential(Module):
 
     def __getitem__(self, index: int) -> Module:
         return self.layers[index]
+
+
+def _step(layer: Any, above_stem: int) -> Callable[[Any], Any]:
+    """How to go back through a module so many places above the stem, which has nothing to train."""
+    if above_stem < 0:
+        unwind: Callable[[Any], Any] = layer.unwind
+        return unwind
+    if above_stem == 0 and takes(layer.backward, "need_dx"):
+        return partial(layer.backward, need_dx=False)
+    backward: Callable[[Any], Any] = layer.backward
+    return backward

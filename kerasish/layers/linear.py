@@ -52,21 +52,20 @@ class Linear(Module):
     ) -> None:
         if out_features is None:
             in_features, out_features = None, in_features
-        for name, size in (("out_features", out_features), ("in_features", in_features)):
-            if not isinstance(size, int) or size < 1:
-                if name == "out_features" or size is not None:
-                    raise ValueError(f"Linear({name}) expects a size of at least 1; got {size!r}. "
-                                     "Write Linear(25), or Linear(2, 25) with the input size.")
-        self.in_features, self.out_features, self.use_bias = in_features, out_features, bias
-        self.device, self.dtype = device, dtype
+        self.in_features = None if in_features is None else _size("in_features", in_features)
+        self.out_features = _size("out_features", out_features)
+        self.use_bias, self.device, self.dtype = bias, device, dtype
 
     def build(self, shape: Shape) -> Shape:
+        if not shape:
+            raise ValueError(f"{self!r} expects x of shape (N, features); got shape (N,). Give "
+                             "samples an axis of features, x[:, None] for a single one.")
         *leading, features = shape
         self._check(features)
         self.in_features = features
         weight = kaiming_normal((self.out_features, features))
         self.weight = Parameter(weight.to(self.device, self.dtype))
-        self.bias = None
+        self.bias: Parameter | None = None
         if self.use_bias:
             bias = zeros((self.out_features,))
             self.bias = Parameter(bias.to(self.device, self.dtype), decay=False)
@@ -79,7 +78,7 @@ class Linear(Module):
                 y = torch.mm(rows, self.weight.data_t)
             else:
                 y = torch.addmm(self.bias.data, rows, self.weight.data_t)
-        except (AttributeError, RuntimeError):  # looked at afterwards, so that a good x costs nothing
+        except (AttributeError, RuntimeError):  # looked at only now: a good x costs nothing
             return self.forward(self._mended(x))
         self.save_for_backward(rows)
         return y if rows is x else y.view(*x.shape[:-1], self.out_features)
@@ -113,5 +112,12 @@ class Linear(Module):
             ) from None
         self._check(x.shape[-1])
         if x.is_floating_point():
-            raise  # noqa: PLE0704 (torch's own error, about the type or the device of x)
+            raise  # torch's own error, about the type or the device of x
         return x.to(self.weight.data.dtype)
+
+
+def _size(name: str, size: int | None) -> int:
+    if isinstance(size, bool) or not isinstance(size, int) or size < 1:
+        raise ValueError(f"Linear({name}) expects a size of at least 1; got {size!r}. "
+                         "Write Linear(25), or Linear(2, 25) with the size of the input.")
+    return size

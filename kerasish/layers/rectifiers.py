@@ -1,6 +1,7 @@
 """Activations with a kink at zero. Their backward passes read y, never x."""
 
 import math
+from collections.abc import Callable
 from typing import ClassVar
 
 import torch
@@ -8,10 +9,14 @@ from torch import Tensor
 
 from kerasish.module import Module
 
-_threshold_backward = torch.ops.aten.threshold_backward.default
-_leaky_relu = torch.ops.aten.leaky_relu.default
-_leaky_relu_ = torch.ops.aten.leaky_relu_.default
-_leaky_relu_backward = torch.ops.aten.leaky_relu_backward.default
+_threshold_backward: Callable[[Tensor, Tensor, float], Tensor] = (
+    torch.ops.aten.threshold_backward.default
+)
+_leaky_relu: Callable[[Tensor, float], Tensor] = torch.ops.aten.leaky_relu.default
+_leaky_relu_: Callable[[Tensor, float], Tensor] = torch.ops.aten.leaky_relu_.default
+_leaky_relu_backward: Callable[[Tensor, Tensor, float, bool], Tensor] = (
+    torch.ops.aten.leaky_relu_backward.default
+)
 
 
 class ReLU(Module):

@@ -1,5 +1,6 @@
 """Activations that saturate on both sides. Their backward passes read y, never x."""
 
+from collections.abc import Callable
 from typing import ClassVar
 
 import torch
@@ -7,8 +8,9 @@ from torch import Tensor
 
 from kerasish.module import Module
 
-_tanh_backward = torch.ops.aten.tanh_backward.default
-_sigmoid_backward = torch.ops.aten.sigmoid_backward.default
+_Backward = Callable[[Tensor, Tensor], Tensor]
+_tanh_backward: _Backward = torch.ops.aten.tanh_backward.default
+_sigmoid_backward: _Backward = torch.ops.aten.sigmoid_backward.default
 
 
 class Tanh(Module):

@@ -11,7 +11,7 @@ _LEAST = 1e-12
 """Probabilities are cut here where they divide, as in torch."""
 
 _LEAST_LOG = -100.0
-"""Logarithms of probabilities are cut here, as in torch, so that a probability of 0 stays finite."""
+"""Logarithms of probabilities are cut here, as in torch, so that that of 0 stays finite."""
 
 
 class BinaryCrossEntropy(Loss):
@@ -28,7 +28,7 @@ class BinaryCrossEntropy(Loss):
     Raises: ValueError if the shapes differ, or, before training, for targets outside [0, 1].
 
     Args:
-        from_logits: whether y_pred are logits, any real numbers, or probabilities, as Sigmoid gives.
+        from_logits: whether y_pred are logits, any real numbers, or probabilities.
 
     Example:
         >>> BinaryCrossEntropy()(torch.zeros(1, 1), torch.ones(1, 1))
@@ -110,7 +110,7 @@ class CrossEntropy(Loss):
     def backward(self) -> Tensor:
         log_p, t, weights = self.saved_tensors()
         indices = not t.is_floating_point()
-        p = log_p.exp_()
+        p: Tensor = log_p.exp_()
         if self.from_logits and indices:
             dy = p.scatter_add_(self.axis, t, p.new_tensor(-1.0).expand(t.shape))
         elif self.from_logits:
@@ -129,16 +129,17 @@ class CrossEntropy(Loss):
         if y_true.shape == y_pred.shape:
             return y_true.to(y_pred.dtype)
         self.check_shapes(tuple(y_pred.shape), tuple(y_true.shape))
-        if y_true.is_floating_point():
-            raise ValueError(
-                f"{self!r} expects class indices as integers; got {y_true.dtype}. "
-                "Write y.astype('int64'), or y.long() for a tensor."
-            )
+        self._check_type(y_true)
         y_true = y_true.long()
         return y_true if y_true.dim() == y_pred.dim() else y_true.unsqueeze(self.axis)
 
     def check_shapes(self, y_pred: tuple[int, ...], y_true: tuple[int, ...]) -> None:
         axis = self.axis % max(len(y_pred), 1)
+        if len(y_pred) < 2 or y_pred[axis] < 2:
+            raise ValueError(
+                f"{self!r} expects y_pred with two classes or more on axis {self.axis}; got shape "
+                f"{y_pred}. Use BinaryCrossEntropy for one output of yes or no."
+            )
         indices = (*y_pred[:axis], *y_pred[axis + 1 :])
         kept_axis = (*y_pred[:axis], 1, *y_pred[axis + 1 :])
         if y_true not in (y_pred, indices, kept_axis):
@@ -151,6 +152,7 @@ class CrossEntropy(Loss):
         super().check_targets(y_pred, y_true)
         if tuple(y_true.shape) == y_pred:
             return
+        self._check_type(y_true)
         classes, low, high = y_pred[self.axis], int(y_true.min()), int(y_true.max())
         if low < 0 or high >= classes:
             outside = ((y_true < 0) | (y_true >= classes)).reshape(len(y_true), -1).any(1)
@@ -158,6 +160,13 @@ class CrossEntropy(Loss):
                 f"{self!r} expects classes from 0 to {classes - 1}, as y_pred has {classes}; got "
                 f"{low} to {high}, first in sample {int(outside.nonzero()[0])}. Change the last "
                 "module's size, or count classes from 0."
+            )
+
+    def _check_type(self, indices: Tensor) -> None:
+        if indices.is_floating_point():
+            raise ValueError(
+                f"{self!r} expects class indices as integers; got {indices.dtype}. "
+                "Write y.astype('int64'), or y.long() for a tensor."
             )
 
     def _values(self, log_p: Tensor, t: Tensor) -> Tensor:

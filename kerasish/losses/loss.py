@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from typing import Any, ClassVar
 
-import torch
 from torch import Tensor
 
 from kerasish.module import Differentiable
+from kerasish.shapes import alike, require_alike
 
 
 class Loss(Differentiable):
@@ -14,9 +14,10 @@ class Loss(Differentiable):
 
         L = Σ w · v / (number of v)        v: one value an element, or one a class distribution
 
-    A subclass writes `forward` and `backward`; weights are not normalised by their sum, as in Keras.
+    A subclass writes `forward` and `backward`. As in Keras, weights are not normalised.
 
     Example:
+        >>> import torch
         >>> class Linex(Loss):
         ...     def forward(self, y_pred, y_true, sample_weight=None):
         ...         error = y_pred - self.matched(y_pred, y_true)
@@ -55,11 +56,7 @@ class Loss(Differentiable):
 
         Raises: ValueError with both shapes.
         """
-        if y_true != y_pred and (*y_true, 1) != y_pred and y_true != (*y_pred, 1):
-            raise ValueError(
-                f"{self!r} expects y_true in the shape of y_pred, {_shown(y_pred)}; got "
-                f"{_shown(y_true)}. Change the last module's size, or the shape of y."
-            )
+        require_alike(self, y_pred, y_true)
 
     def check_targets(self, y_pred: tuple[int, ...], y_true: Tensor) -> None:
         """Refuses targets that cannot be meant, before training: reads all of y_true once.
@@ -70,10 +67,7 @@ class Loss(Differentiable):
 
     def matched(self, y_pred: Tensor, y_true: Tensor) -> Tensor:
         """y_true in the shape of y_pred, never by broadcasting."""
-        if y_pred.shape == y_true.shape:
-            return y_true
-        self.check_shapes(tuple(y_pred.shape), tuple(y_true.shape))
-        return y_true.view(y_pred.shape)
+        return alike(self, y_pred, y_true)
 
     def weights(self, sample_weight: Tensor | None, values: Tensor) -> Any:
         """Sample weights in a shape that multiplies the values; the number 1.0 for none."""
@@ -82,7 +76,7 @@ class Loss(Differentiable):
         if sample_weight.shape != values.shape[:1]:
             raise ValueError(
                 f"{self!r} expects one sample_weight a sample, shape ({len(values)},); got "
-                f"{_shown(tuple(sample_weight.shape))}. Weigh samples, not elements."
+                f"{tuple(sample_weight.shape)}. Weigh samples, not elements."
             )
         return sample_weight.to(values.dtype).view(-1, *[1] * (values.dim() - 1))
 
@@ -93,10 +87,6 @@ class Loss(Differentiable):
         return values.sum().div_(max(values.numel(), 1))
 
 
-def _shown(shape: tuple[int, ...]) -> str:
-    return str(tuple(shape))
-
-
 def refuse_function(loss: Callable[..., Any]) -> None:
     """Says how to turn a bare function into a loss: kerasish has no autograd to derive it.
 
@@ -105,6 +95,6 @@ def refuse_function(loss: Callable[..., Any]) -> None:
     name = getattr(loss, "__name__", type(loss).__name__)
     raise TypeError(
         f"compile(loss) expects a name or a Loss with forward and backward; got the function "
-        f"{name!r}. Write `class {name.title().replace('_', '')}(Loss)` with both methods: there is "
-        "no autograd to derive a function."
+        f"{name!r}. Write `class MyLoss(Loss)` with both methods: there is no autograd to derive a "
+        "function."
     )

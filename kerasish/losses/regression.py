@@ -39,7 +39,8 @@ class MSE(Loss):
 
     def backward(self) -> Tensor:
         weighted, share = self.saved_tensors()
-        return weighted.mul_(2 * share)
+        dy: Tensor = weighted.mul_(2 * share)
+        return dy
 
 
 class MAE(Loss):
@@ -67,4 +68,5 @@ class MAE(Loss):
 
     def backward(self) -> Tensor:
         error, weights = self.saved_tensors()
-        return error.sign_().mul_(weights).div_(error.numel() or 1)
+        dy: Tensor = error.sign_().mul_(weights).div_(error.numel() or 1)
+        return dy

@@ -2,14 +2,15 @@
 
 from typing import ClassVar
 
-import torch
 from torch import Tensor
 
 from kerasish.losses import BinaryCrossEntropy, CrossEntropy, Loss
-from kerasish.metrics.metric import Mean
+from kerasish.metrics.metric import ElementwiseMean, Mean
+from kerasish.shapes import alike
+from kerasish.types import Shape
 
 
-class BinaryAccuracy(Mean):
+class BinaryAccuracy(ElementwiseMean):
     """The share of elements on the right side of a threshold.
 
         mean of  (y_pred > threshold) = (y_true > threshold)
@@ -21,6 +22,7 @@ class BinaryAccuracy(Mean):
         target_threshold: the same for y_true, where it differs: 0.5 beside logits.
 
     Example:
+        >>> import torch
         >>> accuracy = BinaryAccuracy(threshold=0.0)
         >>> accuracy.update(torch.tensor([0.3, -2.0]), torch.tensor([1.0, 1.0]))
         >>> accuracy.result()
@@ -34,7 +36,7 @@ class BinaryAccuracy(Mean):
         self.target_threshold = threshold if target_threshold is None else target_threshold
 
     def values(self, y_pred: Tensor, y_true: Tensor) -> Tensor:
-        return (y_pred > self.threshold) == (y_true.view(y_pred.shape) > self.target_threshold)
+        return (y_pred > self.threshold) == (alike(self, y_pred, y_true) > self.target_threshold)
 
 
 class CategoricalAccuracy(Mean):
@@ -49,6 +51,7 @@ class CategoricalAccuracy(Mean):
         axis: the class axis of y_pred; 1 as in torch.
 
     Example:
+        >>> import torch
         >>> accuracy = CategoricalAccuracy()
         >>> accuracy.update(torch.tensor([[0.1, 0.9]]), torch.tensor([1]))
         >>> accuracy.result()
@@ -59,6 +62,9 @@ class CategoricalAccuracy(Mean):
 
     def __init__(self, axis: int = 1) -> None:
         self.axis = axis
+
+    def check_shapes(self, y_pred: Shape, y_true: Shape) -> None:
+        CrossEntropy(axis=self.axis).check_shapes(y_pred, y_true)
 
     def values(self, y_pred: Tensor, y_true: Tensor) -> Tensor:
         answer = y_pred.argmax(self.axis)

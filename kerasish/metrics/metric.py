@@ -1,5 +1,6 @@
 """The contract of metrics: sums stay on the device and are read only when somebody looks."""
 
+import math
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -7,6 +8,9 @@ import torch
 from torch import Tensor
 
 from kerasish.configured import Configured
+from kerasish.naming import snake_case
+from kerasish.shapes import require_alike
+from kerasish.types import Shape
 
 
 class Metric(Configured):
@@ -21,11 +25,18 @@ class Metric(Configured):
     @property
     def name(self) -> str:
         """What the metric is called in logs: its class in snake_case, unless it is set."""
-        return getattr(self, "_name", None) or _snake_case(type(self).__name__)
+        return getattr(self, "_name", None) or snake_case(type(self).__name__)
 
     @name.setter
     def name(self, value: str) -> None:
         self._name = value
+
+    runs_in_step: ClassVar[bool] = False
+    """Whether `update` may run in torch's inference mode, as the step does, which saves leaving it:
+    only where all tensors that outlive a batch are made outside that mode."""
+
+    def check_shapes(self, y_pred: Shape, y_true: Shape) -> None:
+        """Refuses, before training, targets whose shape does not fit the predictions'."""
 
     def update(self, y_pred: Tensor, y_true: Tensor, sample_weight: Tensor | None = None) -> None:
         """Takes in one batch; reads nothing back from the device."""
@@ -55,8 +66,11 @@ class Mean(Metric):
         2.0
     """
 
+    runs_in_step: ClassVar[bool] = True
+
     _total: Tensor | None = None
-    _count: float | Tensor = 0
+    _weight: Tensor | None = None
+    _count: int = 0
 
     def values(self, y_pred: Tensor, y_true: Tensor) -> Tensor:
         """One value a sample, or several a sample, with the sample as axis 0."""
@@ -65,35 +79,41 @@ class Mean(Metric):
     def update(self, y_pred: Tensor, y_true: Tensor, sample_weight: Tensor | None = None) -> None:
         values = self.values(y_pred, y_true)
         if sample_weight is None:
-            self._take(values.sum(dtype=torch.float64), values.numel())
+            self._take(values.sum(dtype=torch.float64), None, values.numel())
         else:
-            values = values.reshape(len(values), -1).to(torch.float64).mean(1)
-            self._take((values * sample_weight).sum(), sample_weight.sum())
+            values = values.reshape(values.shape[0], -1).to(torch.float64).mean(1)
+            self._take((values * sample_weight).sum(), sample_weight.sum(), 0)
 
     def add(self, mean: Tensor, count: int) -> None:
         """Takes in the mean of so many samples: a 0-dim tensor, left on its device."""
-        if self._total is None:
-            with torch.inference_mode(False):  # the sum outlives the step
-                self._total = torch.zeros((), dtype=torch.float64, device=mean.device)
+        self._total = _sum_on(mean) if self._total is None else self._total
         self._total.add_(mean, alpha=count)
         self._count += count
 
-    def _take(self, total: Tensor, count: int | Tensor) -> None:
-        if self._total is None:
-            self.add(total, 0)
-        assert self._total is not None
+    def _take(self, total: Tensor, weight: Tensor | None, count: int) -> None:
+        self._total = _sum_on(total) if self._total is None else self._total
         self._total.add_(total)
-        self._count = self._count + count
+        self._count += count
+        if weight is not None:
+            self._weight = _sum_on(weight) if self._weight is None else self._weight
+            self._weight.add_(weight)
 
     def result(self) -> float:
-        if self._total is None or not self._count:
-            return float("nan")
-        return float(self._total / self._count)
+        weight = self._count + (0.0 if self._weight is None else float(self._weight))
+        return float(self._total) / weight if self._total is not None and weight else math.nan
 
     def reset(self) -> None:
         self._count = 0
-        if self._total is not None:
-            self._total.zero_()
+        for total in (self._total, self._weight):
+            if total is not None:
+                total.zero_()
+
+
+class ElementwiseMean(Mean):
+    """A mean over elements that predictions and targets of the same shape give in pairs."""
+
+    def check_shapes(self, y_pred: Shape, y_true: Shape) -> None:
+        require_alike(self, y_pred, y_true)
 
 
 class FunctionMetric(Mean):
@@ -111,9 +131,9 @@ class FunctionMetric(Mean):
 
     def values(self, y_pred: Tensor, y_true: Tensor) -> Tensor:
         values = torch.as_tensor(self.function(y_true, y_pred))
-        return values if values.dim() else values.expand(len(y_pred))
+        return values if values.dim() else values.expand(y_pred.shape[0])
 
 
-def _snake_case(name: str) -> str:
-    words = "".join(f"_{c.lower()}" if c.isupper() else c for c in name).lstrip("_")
-    return name.lower() if name.isupper() else words
+def _sum_on(example: Tensor) -> Tensor:
+    with torch.inference_mode(False):  # sums outlive the step
+        return torch.zeros((), dtype=torch.float64, device=example.device)

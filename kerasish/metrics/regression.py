@@ -4,10 +4,11 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from kerasish.metrics.metric import Mean
+from kerasish.metrics.metric import ElementwiseMean
+from kerasish.shapes import alike
 
 
-class MSE(Mean):
+class MSE(ElementwiseMean):
     """The mean squared error.
 
         mean of  (y_pred - y_true)²
@@ -18,10 +19,10 @@ class MSE(Mean):
     higher_is_better: ClassVar[bool | None] = False
 
     def values(self, y_pred: Tensor, y_true: Tensor) -> Tensor:
-        return (y_pred - y_true.view(y_pred.shape)).square()
+        return (y_pred - alike(self, y_pred, y_true)).square()
 
 
-class MAE(Mean):
+class MAE(ElementwiseMean):
     """The mean absolute error.
 
         mean of  |y_pred - y_true|
@@ -32,4 +33,4 @@ class MAE(Mean):
     higher_is_better: ClassVar[bool | None] = False
 
     def values(self, y_pred: Tensor, y_true: Tensor) -> Tensor:
-        return (y_pred - y_true.view(y_pred.shape)).abs()
+        return (y_pred - alike(self, y_pred, y_true)).abs()

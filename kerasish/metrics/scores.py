@@ -1,8 +1,10 @@
 """The loss and the metrics of one pass over the data, summed up on the device."""
 
+import copy
 from collections.abc import Iterator, MutableMapping
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from kerasish.metrics.metric import Mean, Metric
@@ -17,11 +19,17 @@ class Scores:
 
     def __init__(self, metrics: dict[str, Metric]) -> None:
         self.loss, self.metrics = Mean(), metrics
-        self.batches = 0
+        self.updates = 0
+        """Batches ever taken in; never reset, so that it tells one moment from another."""
+
+    def fresh(self) -> "Scores":
+        """The same metrics with sums of their own, for a pass beside this one."""
+        twin = Scores(copy.deepcopy(self.metrics))
+        twin.reset()
+        return twin
 
     def reset(self) -> None:
         """Forgets all batches."""
-        self.batches = 0
         self.loss.reset()
         for metric in self.metrics.values():
             metric.reset()
@@ -30,10 +38,14 @@ class Scores:
         self, loss: Tensor, y_pred: Tensor, y_true: Tensor, sample_weight: Tensor | None
     ) -> None:
         """Takes in one batch; reads nothing back from the device."""
-        self.batches += 1
+        self.updates += 1
         self.loss.add(loss, y_pred.shape[0])
         for metric in self.metrics.values():
-            metric.update(y_pred, y_true, sample_weight)
+            if metric.runs_in_step:
+                metric.update(y_pred, y_true, sample_weight)
+            else:
+                with torch.inference_mode(False):
+                    metric.update(y_pred, y_true, sample_weight)
 
     def results(self) -> dict[str, float]:
         """The values so far, read from the device."""
@@ -48,15 +60,15 @@ class RunningLogs(MutableMapping[str, Any]):
     Raises: RuntimeError if they are first looked at after a later batch.
     """
 
-    __slots__ = ("_batches", "_scores", "_values")
+    __slots__ = ("_scores", "_update", "_values")
 
     def __init__(self, scores: Scores) -> None:
-        self._scores, self._batches = scores, scores.batches
+        self._scores, self._update = scores, scores.updates
         self._values: dict[str, Any] | None = None
 
     def _read(self) -> dict[str, Any]:
         if self._values is None:
-            if self._batches != self._scores.batches:
+            if self._update != self._scores.updates:
                 raise RuntimeError(
                     "These logs expect to be read in the hook that they were given to; got read "
                     "after a later batch. Keep dict(logs) instead of logs."

@@ -2,7 +2,6 @@
 
 from typing import ClassVar
 
-import torch
 from torch import Tensor
 
 from kerasish.optimizers.optimizer import Optimizer, Rate, check_share

@@ -1,4 +1,4 @@
-"""All parameters of a model end to end, so that whole-model arithmetic is a few tensor operations."""
+"""All parameters of a model end to end: arithmetic on a whole model is a few operations."""
 
 from collections.abc import Container, Iterable
 
@@ -85,7 +85,8 @@ def flatten(parameters: Iterable[Parameter]) -> list[FlatParameters]:
     loose = [p for p in unique if p.flat is None]
     for kind in dict.fromkeys(map(_kind, loose)):
         FlatParameters(p for p in loose if _kind(p) == kind)
-    return list(dict.fromkeys(p.flat for p in unique if p.flat is not None))
+    flats = (p.flat for p in unique)
+    return list(dict.fromkeys(flat for flat in flats if isinstance(flat, FlatParameters)))
 
 
 def _kind(parameter: Parameter) -> tuple[torch.device, torch.dtype]:

@@ -1,6 +1,7 @@
 """What all optimizers share: the rate, the order of a step, and the slots beside the weights."""
 
 import math
+import weakref
 from collections.abc import Callable, Iterable
 from typing import ClassVar
 
@@ -42,6 +43,7 @@ class Optimizer(Configured):
         self.learning_rate = learning_rate
         self.iterations = 0
         self.flats: list[FlatParameters] = []
+        self._owner: weakref.ref[object] | None = None
 
     @property
     def slots(self) -> tuple[str, ...]:
@@ -68,6 +70,18 @@ class Optimizer(Configured):
                           for flat in self.flats}
         self._plan()
         return self
+
+    def claim(self, owner: object) -> None:
+        """Makes this the optimizer of one model.
+
+        Raises: ValueError if it is another's: its slots would mix two trainings.
+        """
+        if self._owner is not None and self._owner() is not owner:
+            raise ValueError(
+                f"compile(optimizer) expects an optimizer of its own for each model; got {self!r}, "
+                "which trains another one. Make a new one."
+            )
+        self._owner = weakref.ref(owner)
 
     def step(self) -> None:
         """Updates all trainable parameters from their gradients."""

@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import contextmanager, redirect_stdout
+from itertools import pairwise
 
 import torch
 
@@ -54,7 +55,7 @@ def plain_torch(x, y, batch_size: int, epochs: int) -> Run:
 
 def bare_kernels(x, y, batch_size: int, epochs: int) -> Run:
     """The kernels that kerasish calls, in one flat function without any framework."""
-    sizes = list(zip(WIDTHS, WIDTHS[1:], strict=False))
+    sizes = list(pairwise(WIDTHS))
     flat = torch.randn(sum(i * o + o for i, o in sizes)) * 0.3
     gradient = torch.zeros_like(flat)
     weights, biases, weight_gradients, bias_gradients, at = [], [], [], [], 0

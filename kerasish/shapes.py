@@ -1,0 +1,25 @@
+"""When predictions and targets may be compared, and what is said when not."""
+
+from torch import Tensor
+
+from kerasish.types import Shape
+
+
+def require_alike(who: object, y_pred: Shape, y_true: Shape) -> None:
+    """Refuses shapes that differ, where (N,) is read as (N, 1): nothing is ever broadcast.
+
+    Raises: ValueError with both shapes.
+    """
+    if y_true != y_pred and (*y_true, 1) != y_pred and y_true != (*y_pred, 1):
+        raise ValueError(
+            f"{who!r} expects y_true in the shape of y_pred, {tuple(y_pred)}; got {tuple(y_true)}. "
+            "Change the last module's size, or the shape of y."
+        )
+
+
+def alike(who: object, y_pred: Tensor, y_true: Tensor) -> Tensor:
+    """y_true in the shape of y_pred, never by broadcasting."""
+    if y_pred.shape == y_true.shape:
+        return y_true
+    require_alike(who, tuple(y_pred.shape), tuple(y_true.shape))
+    return y_true.reshape(y_pred.shape)
