@@ -22,10 +22,14 @@ class Configured:
         self._arguments = (args, kwargs)
         return self
 
+    def __init__(self) -> None:
+        """Takes no arguments, unless a subclass says otherwise."""
+
     def get_config(self) -> dict[str, Any]:
         """The arguments that this object was made with, by name."""
         args, kwargs = self._arguments
-        return inspect.signature(type(self)).bind(*args, **kwargs).arguments
+        arguments = inspect.signature(type(self).__init__).bind(self, *args, **kwargs).arguments
+        return dict(list(arguments.items())[1:])  # without self
 
     def __repr__(self) -> str:
         args, kwargs = self._arguments

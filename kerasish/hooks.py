@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 import torch
 
+from kerasish.module import saving
 from kerasish.random import drawing_from
 from kerasish.types import Logs
 
@@ -260,12 +261,12 @@ def _flat(callbacks: Any) -> Iterable[Callback]:
 
 
 def _outside_the_step(callback: Callback, hook: Hook) -> Hook:
-    """The hook outside the step's inference mode, and away from its stream of random numbers."""
+    """The hook as if it were called outside the loop: in none of the modes of the loop."""
     if callback.runs_in_step:
         return hook
 
     def outside(*args: Any) -> None:
-        with torch.inference_mode(False), drawing_from(None):
+        with torch.inference_mode(False), saving(True), drawing_from(None):
             hook(*args)
 
     return outside

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from kerasish.random import stream
-from kerasish.types import Shape
+from kerasish.types import Device, Shape
 
 
 def fan_in(shape: Shape) -> int:
@@ -14,7 +14,9 @@ def fan_in(shape: Shape) -> int:
     return math.prod(shape[1:])
 
 
-def kaiming_normal(shape: Shape) -> Tensor:
+def kaiming_normal(
+    shape: Shape, device: Device | None = None, dtype: torch.dtype | None = None
+) -> Tensor:
     """Normal numbers whose variance keeps the scale of a signal through ReLU layers.
 
         w ~ N(0, 2 / fan_in)
@@ -27,9 +29,17 @@ def kaiming_normal(shape: Shape) -> Tensor:
         torch.Size([25, 2])
     """
     standard_deviation = math.sqrt(2 / max(fan_in(shape), 1))
-    return torch.empty(shape).normal_(0.0, standard_deviation, generator=stream())
+    numbers = torch.empty(shape).normal_(0.0, standard_deviation, generator=stream())
+    return _placed(numbers, device, dtype)
 
 
-def zeros(shape: Shape) -> Tensor:
+def zeros(
+    shape: Shape, device: Device | None = None, dtype: torch.dtype | None = None
+) -> Tensor:
     """Zeros: the usual start of a bias."""
-    return torch.zeros(shape)
+    return _placed(torch.zeros(shape), device, dtype)
+
+
+def _placed(numbers: Tensor, device: Device | None, dtype: torch.dtype | None) -> Tensor:
+    """On that device, in that type; where only shapes are inferred there is nothing to move."""
+    return numbers.to(None if numbers.is_meta else device, dtype)

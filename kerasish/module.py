@@ -1,7 +1,7 @@
 """The contract of everything with a forward and a backward: what it keeps, declares and answers."""
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from typing import Any, ClassVar
 
@@ -14,6 +14,16 @@ from kerasish.random import drawing_from
 from kerasish.types import Device, Shape
 
 _saving: ContextVar[bool] = ContextVar("kerasish_saving", default=True)
+
+
+@contextmanager
+def saving(switch: bool) -> Iterator[None]:
+    """Switches saving for backward on or off inside the block, in this thread."""
+    token = _saving.set(switch)
+    try:
+        yield
+    finally:
+        _saving.reset(token)
 
 
 class Differentiable(Configured):
@@ -237,14 +247,9 @@ class Module(Differentiable):
         """Switches behaviour to evaluation; what forward saves does not depend on it."""
         return self.train(False)
 
-    @contextmanager
-    def inference(self) -> Iterator[None]:
+    def inference(self) -> AbstractContextManager[None]:
         """Inside the block forward saves nothing for backward, in this thread."""
-        token = _saving.set(False)
-        try:
-            yield
-        finally:
-            _saving.reset(token)
+        return saving(False)
 
     def zero_grad(self) -> None:
         """Clears all gradients, and drops what a failed step left on the stacks."""

@@ -63,12 +63,12 @@ class Linear(Module):
         *leading, features = shape
         self._check(features)
         self.in_features = features
-        weight = kaiming_normal((self.out_features, features))
-        self.weight = Parameter(weight.to(self.device, self.dtype))
+        shape_of_weight = (self.out_features, features)
+        self.weight = Parameter(kaiming_normal(shape_of_weight, self.device, self.dtype))
         self.bias: Parameter | None = None
         if self.use_bias:
-            bias = zeros((self.out_features,))
-            self.bias = Parameter(bias.to(self.device, self.dtype), decay=False)
+            bias = zeros((self.out_features,), self.device, self.dtype)
+            self.bias = Parameter(bias, decay=False)
         return (*leading, self.out_features)
 
     def forward(self, x: Tensor) -> Tensor:
