@@ -13,6 +13,8 @@ from kerasish.parameter import Parameter
 from kerasish.random import drawing_from
 from kerasish.types import Device, Shape
 
+Kernels = tuple[Callable[[Tensor], Tensor], Callable[[Tensor, Tensor], Tensor]]
+
 _saving: ContextVar[bool] = ContextVar("kerasish_saving", default=True)
 
 
@@ -129,6 +131,10 @@ class Module(Differentiable):
 
     returns_view: ClassVar[bool] = True
     """Whether y may share memory with x, or dx with dy."""
+
+    kernels: ClassVar[Kernels | None] = None
+    """For an activation: the kernel that turns x into y in place, and the one that turns (dy, y)
+    into dx. A container may let the module before it run them, which saves calls, not a bit."""
 
     y_range: ClassVar[tuple[float, float] | None] = None
     """The interval that y lies in, if known: losses and "accuracy" take a hint from it."""

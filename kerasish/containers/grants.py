@@ -1,4 +1,4 @@
-"""What a container may allow a module at its place: to overwrite its input, to leave out dx.
+"""What a container may allow a module at its place: to overwrite, to fuse, to leave out dx.
 
 A permission belongs to a place in a container, never to a module: the same module elsewhere, or
 called by hand, never writes into what it was given. Declarations are believed only where they stand
@@ -9,7 +9,7 @@ import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from kerasish.module import Module
+from kerasish.module import Kernels, Module
 
 
 def may_overwrite(layers: Sequence[Module], index: int) -> bool:
@@ -27,6 +27,18 @@ def may_overwrite(layers: Sequence[Module], index: int) -> bool:
         if not maker.returns_view:
             return True
     return False
+
+
+def fused_kernels(layers: Sequence[Module], index: int) -> Kernels | None:
+    """The kernels of the activation after this place, if the module here can run them.
+
+    Both are believed by their exact class alone: a subclass keeps its own forward and backward.
+    """
+    layer, after = layers[index], layers[index + 1 : index + 2]
+    if not after or not takes(layer.forward, "activation") or not _declares(layer):
+        return None
+    kernels: Kernels | None = vars(type(after[0])).get("kernels")
+    return kernels
 
 
 def takes(method: Callable[..., Any], argument: str) -> bool:

@@ -1,12 +1,11 @@
 """The container of most nets: one module after the other."""
 
-from collections.abc import Callable, Iterable, Iterator
-from functools import partial
+from collections.abc import Iterable, Iterator
 from typing import Any, ClassVar
 
 from torch import Tensor
 
-from kerasish.containers.grants import may_overwrite, stem_length, takes
+from kerasish.containers.steps import steps
 from kerasish.module import Module
 from kerasish.parameter import Parameter
 from kerasish.types import Shape
@@ -32,6 +31,7 @@ class Sequential(Module):
     formula: ClassVar[str] = "y = fₙ(… f₂(f₁(x)) …)"
 
     _planned_at = -1
+    _watched = True
 
     def __init__(self, *layers: Module | Iterable[Module]) -> None:
         self.layers: list[Module] = []
@@ -67,8 +67,8 @@ class Sequential(Module):
             self._plan()
         index = 0
         try:
-            for index, layer, in_place in self._steps:  # noqa: B007 (read on error)
-                x = layer.forward(x, x) if in_place else layer.forward(x)
+            for index, forward in self._forth:  # noqa: B007 (read on error)
+                x = forward(x)
         except Exception as error:
             self._note_place(error, index)
             raise
@@ -86,30 +86,28 @@ class Sequential(Module):
                 f"Sequential.backward(dy) expects the shape of its output, {tuple(shape)}; got "
                 f"{tuple(dy.shape)}. Give it the gradient of the loss with respect to that output."
             )
-        steps = self._steps_back if need_dx else self._steps_back_to_stem
         index, dx = 0, dy
         try:
-            for index, step in steps:  # noqa: B007 (read on error)
-                dx = step(dx)
+            for index, backward in self._back if need_dx else self._back_to_stem:  # noqa: B007
+                dx = backward(dx)
         except Exception as error:
             self._note_place(error, index)
             raise
+        if self._watched:
+            self._watched, self._planned_at = False, -1
         return dx if need_dx else None
 
     def unwind(self, dy: Any = None) -> None:
         super().unwind()
-        for layer in reversed(self.layers):
-            layer.unwind()
+        for index, _ in self._back:
+            self.layers[index].unwind()
 
     def _plan(self) -> None:
-        """Binds once what does not change from step to step; again when a parameter is frozen."""
-        forth = list(enumerate(self.layers))
-        back, stem = forth[::-1], stem_length(self.layers)
-        self._steps: list[tuple[int, Any, bool]] = [
-            (index, layer, may_overwrite(self.layers, index)) for index, layer in forth
-        ]
-        self._steps_back = [(index, layer.backward) for index, layer in back]
-        self._steps_back_to_stem = [(index, _step(layer, index - stem)) for index, layer in back]
+        """Binds the steps; again after the first backward, and when a parameter is frozen."""
+        forth = steps(self.layers, self._watched)
+        self._forth = [(step.place, step.forward) for step in forth]
+        self._back = [(step.place, step.backward) for step in reversed(forth)]
+        self._back_to_stem = [(step.place, step.backward_to_stem) for step in reversed(forth)]
         self._planned_at = Parameter.freezes
 
     def _note_place(self, error: Exception, index: int) -> None:
@@ -126,14 +124,3 @@ class Sequential(Module):
 
     def __getitem__(self, index: int) -> Module:
         return self.layers[index]
-
-
-def _step(layer: Any, above_stem: int) -> Callable[[Any], Any]:
-    """How to go back through a module so many places above the stem, which has nothing to train."""
-    if above_stem < 0:
-        unwind: Callable[[Any], Any] = layer.unwind
-        return unwind
-    if above_stem == 0 and takes(layer.backward, "need_dx"):
-        return partial(layer.backward, need_dx=False)
-    backward: Callable[[Any], Any] = layer.backward
-    return backward

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from kerasish.initializers import kaiming_normal, zeros
-from kerasish.module import Module
+from kerasish.module import Kernels, Module
 from kerasish.parameter import Parameter
 from kerasish.types import Device, Shape
 
@@ -20,6 +20,8 @@ class Linear(Module):
     Shapes: x (N, ..., in_features), weight W (out_features, in_features), bias b (out_features,),
         y (N, ..., out_features).
     Backward: dx = dy W,  dW = dyᵀ x,  db = Σ dy over all rows.
+    Fusion: a container may hand over the kernels of the activation that follows; y is then its
+        output, and dy the gradient with respect to that.
     Source: initial weights as in He et al. (2015), eq. 10 (torch draws from a narrower uniform
         distribution); biases start at zero.
     Raises: ValueError if a size is below 1, or if x has another size than the layer was built for.
@@ -71,7 +73,7 @@ class Linear(Module):
             self.bias = Parameter(bias, decay=False)
         return (*leading, self.out_features)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, activation: Kernels | None = None) -> Tensor:
         rows = x if x.dim() == 2 else x.flatten(0, -2)  # leading axes count as one batch
         try:
             if self.bias is None:
@@ -79,22 +81,28 @@ class Linear(Module):
             else:
                 y = torch.addmm(self.bias.data, rows, self.weight.data_t)
         except (AttributeError, RuntimeError):  # looked at only now: a good x costs nothing
-            return self.forward(self._mended(x))
-        self.save_for_backward(rows)
+            return self.forward(self._mended(x), activation)
+        if activation is None:
+            self.save_for_backward(rows)
+        else:
+            y = activation[0](y)
+            self.save_for_backward(rows, y, activation[1])
         return y if rows is x else y.view(*x.shape[:-1], self.out_features)
 
     def backward(self, dy: Tensor, need_dx: bool = True) -> Tensor | None:
-        (x,) = self.saved_tensors()
-        rows = dy if dy.dim() == 2 else dy.flatten(0, -2)
+        saved, weight, bias = self.saved_tensors(), self.weight, self.bias
+        flat_dy = rows = dy if dy.dim() == 2 else dy.flatten(0, -2)
+        if len(saved) == 3:
+            rows = saved[2](rows, saved[1])
         rows_t = rows.t()
-        if self.weight.trainable:
-            self.weight.grad.addmm_(rows_t, x)
-        if self.bias is not None and self.bias.trainable:
-            self.bias.add_row_sum(rows_t)
+        if weight.trainable:
+            weight.grad.addmm_(rows_t, saved[0])
+        if bias is not None and bias.trainable:
+            bias.add_row_sum(rows_t)
         if not need_dx:
             return None
-        dx = torch.mm(rows, self.weight.data)
-        return dx if rows is dy else dx.view(*dy.shape[:-1], dx.shape[1])
+        dx = torch.mm(rows, weight.data)
+        return dx if flat_dy is dy else dx.view(*dy.shape[:-1], dx.shape[1])
 
     def _check(self, features: int) -> None:
         if self.in_features not in (None, features):

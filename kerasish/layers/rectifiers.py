@@ -7,7 +7,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from kerasish.module import Module
+from kerasish.module import Kernels, Module
 
 _threshold_backward: Callable[[Tensor, Tensor, float], Tensor] = (
     torch.ops.aten.threshold_backward.default
@@ -17,6 +17,10 @@ _leaky_relu_: Callable[[Tensor, float], Tensor] = torch.ops.aten.leaky_relu_.def
 _leaky_relu_backward: Callable[[Tensor, Tensor, float, bool], Tensor] = (
     torch.ops.aten.leaky_relu_backward.default
 )
+
+
+def _relu_backward(dy: Tensor, y: Tensor) -> Tensor:
+    return _threshold_backward(dy, y, 0)
 
 
 class ReLU(Module):
@@ -40,6 +44,8 @@ class ReLU(Module):
     returns_view: ClassVar[bool] = False
     y_range: ClassVar[tuple[float, float] | None] = (0.0, math.inf)
 
+    kernels: ClassVar[Kernels | None] = (torch.relu_, _relu_backward)
+
     def __init__(self, inplace: bool = False) -> None:
         pass
 
@@ -50,7 +56,7 @@ class ReLU(Module):
 
     def backward(self, dy: Tensor) -> Tensor:
         (y,) = self.saved_tensors()
-        return _threshold_backward(dy, y, 0)
+        return _relu_backward(dy, y)
 
 
 class LeakyReLU(Module):

@@ -6,7 +6,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from kerasish.module import Module
+from kerasish.module import Kernels, Module
 
 _Backward = Callable[[Tensor, Tensor], Tensor]
 _tanh_backward: _Backward = torch.ops.aten.tanh_backward.default
@@ -30,6 +30,7 @@ class Tanh(Module):
     backward_reads: ClassVar[frozenset[str]] = frozenset({"output"})
     returns_view: ClassVar[bool] = False
     y_range: ClassVar[tuple[float, float] | None] = (-1.0, 1.0)
+    kernels: ClassVar[Kernels | None] = (torch.tanh_, _tanh_backward)
 
     def forward(self, x: Tensor, out: Tensor | None = None) -> Tensor:
         y = torch.tanh(x) if out is None else torch.tanh_(out)
@@ -58,6 +59,7 @@ class Sigmoid(Module):
     backward_reads: ClassVar[frozenset[str]] = frozenset({"output"})
     returns_view: ClassVar[bool] = False
     y_range: ClassVar[tuple[float, float] | None] = (0.0, 1.0)
+    kernels: ClassVar[Kernels | None] = (torch.sigmoid_, _sigmoid_backward)
 
     def forward(self, x: Tensor, out: Tensor | None = None) -> Tensor:
         y = torch.sigmoid(x) if out is None else torch.sigmoid_(out)

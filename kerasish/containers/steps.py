@@ -1,0 +1,76 @@
+"""The way through a chain of modules, bound once: what never changes from step to step."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+import torch
+
+from kerasish.containers.grants import fused_kernels, may_overwrite, stem_length, takes
+from kerasish.module import Module
+
+Call = Callable[[Any], Any]
+
+
+class Step(NamedTuple):
+    """One place of a chain, ready to be called; a fused activation has no step of its own."""
+
+    place: int
+    forward: Call
+    backward: Call
+    backward_to_stem: Call
+    """Goes back no further than a gradient is needed: without dx in the lowest module that has
+    something to train, and only dropping what was saved below it."""
+
+
+def steps(layers: Sequence[Module], watched: bool) -> list[Step]:
+    """The steps through the modules; watched ones look at the shapes of what comes back."""
+    found, index, stem = [], 0, stem_length(layers)
+    while index < len(layers):
+        layer: Any = layers[index]
+        kernels = fused_kernels(layers, index)
+        forward: Call = layer.forward
+        if kernels is not None:
+            forward = partial(layer.forward, activation=kernels)
+        elif may_overwrite(layers, index):
+            forward = partial(_in_place, layer)
+        step = Step(index, forward, layer.backward, _to_stem(layer, index - stem))
+        found.append(_watching(layer, step) if watched else step)
+        index += 1 if kernels is None else 2
+    return found
+
+
+def _in_place(layer: Any, x: Any) -> Any:
+    return layer.forward(x, x)
+
+
+def _to_stem(layer: Any, above: int) -> Call:
+    """How to go back through a module so many places above the stem, which has nothing to train."""
+    if above == 0 and takes(layer.backward, "need_dx"):
+        return partial(layer.backward, need_dx=False)
+    call: Call = layer.unwind if above < 0 else layer.backward
+    return call
+
+
+def _watching(layer: Module, step: Step) -> Step:
+    """The step with a look at dx: a gradient of another shape than x might be broadcast, silently.
+
+    One look is enough, as a module's code does not change.
+    """
+    shapes: list[torch.Size] = []
+
+    def forward(x: Any) -> Any:
+        shapes.append(x.shape)
+        return step.forward(x)
+
+    def looked_at(dx: Any) -> Any:
+        shape = shapes.pop()
+        if dx is not None and dx.shape != shape:
+            raise ValueError(
+                f"{layer!r}.backward(dy) expects to give dx in the shape of x, {tuple(shape)}; got "
+                f"{tuple(dx.shape)}. Mend it."
+            )
+        return dx
+
+    return Step(step.place, forward, lambda dy: looked_at(step.backward(dy)),
+                lambda dy: looked_at(step.backward_to_stem(dy)))
