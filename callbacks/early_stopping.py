@@ -1,10 +1,10 @@
 """Ends training when it no longer helps."""
 
-import sys
 from typing import Any
 
 import torch
 
+from kerasish.progress import notice
 from kerasish.types import Logs
 
 from ._monitor import MonitorCallback, check_number
@@ -94,4 +94,4 @@ class EarlyStopping(MonitorCallback):
 
     def _say(self, text: str) -> None:
         if self.verbose:
-            print(text, file=sys.stderr)
+            notice(text)

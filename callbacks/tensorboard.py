@@ -70,7 +70,9 @@ class TensorBoard(Callback):
         self._writers = {}
 
     def _write(self, run: str, tag: str, value: Any, step: int) -> None:
-        if not isinstance(value, int | float):
+        try:
+            value = float(value)
+        except (TypeError, ValueError):
             return  # a callback's own note in the logs
         if run not in self._writers:
             from torch.utils.tensorboard import SummaryWriter  # on use: it takes a second

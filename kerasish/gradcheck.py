@@ -47,6 +47,10 @@ def check_gradients(
         >>> from kerasish.layers import Linear
         >>> check_gradients(Linear(3), torch.ones(2, 4))
     """
+    if not inputs or not inputs[0].numel():
+        got = tuple(inputs[0].shape) if inputs else "none"
+        raise ValueError(f"check_gradients(inputs) expects numbers to differentiate by; got {got}. "
+                         "Give a batch of two or three samples.")
     twin = copy.deepcopy(module)
     x, *others = (_doubled(value) for value in inputs)
     if isinstance(twin, Module):
@@ -69,9 +73,10 @@ def check_gradients(
         gradients += [(f"gradient of {name}", p.data, p.grad.clone())
                       for name, p in twin.named_parameters() if p.trainable]
     for name, values, gradient in gradients:
-        if gradient.shape != values.shape:
+        if not isinstance(gradient, Tensor) or gradient.shape != values.shape:
+            got = tuple(gradient.shape) if isinstance(gradient, Tensor) else repr(gradient)
             raise ValueError(f"check_gradients expects {name} of shape {tuple(values.shape)}; got "
-                             f"{tuple(gradient.shape)}. Mend {module!r}.backward.")
+                             f"{got}. Mend {module!r}.backward.")
         _compare(f"{module!r}, {name}", values, gradient, lambda: float((forward() * r).sum()),
                  tolerance, most)
 

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 import torch
 
-from kerasish.module import saving
+from kerasish.differentiable import saving
 from kerasish.random import drawing_from
 from kerasish.types import Logs
 

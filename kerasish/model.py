@@ -96,7 +96,7 @@ class Model(Compilable):
         hooks = self._hooks("fit", [*given, history], verbose, plan.data, plan.batch_size,
                             epochs=plan.epochs.stop, seed=plan.seed,
                             logs=self._log_names(plan.validation is not None))
-        with self._fitting_alone(), hooks.closing():
+        with self._training_alone("fit"), hooks.closing():
             with self._undone_on_error():
                 with drawing_from(plan.initial_values()):
                     self._make_ready(plan.data, plan.validation)
@@ -152,12 +152,14 @@ class Model(Compilable):
         with self._undone_on_error():
             self._make_ready(data)
         scores, (batch,) = self.scores.fresh(), self._placed(data).batches(len(data))
-        with self.cleared_after(), mode(self.module.modules(), True), torch.inference_mode():
-            scores.update(*self.train_step(*batch), *batch[1:])
+        with self._training_alone("train_on_batch"), self.cleared_after():
+            with mode(self.module.modules(), training=True), torch.inference_mode():
+                scores.update(*self.train_step(*batch), *batch[1:])
         return _answer(scores.results(), return_dict)
 
     def test_on_batch(self, x: ArrayLike, y: ArrayLike, return_dict: bool = False) -> Any:
         """The loss and the metrics of one batch, as `evaluate` returns them; changes nothing."""
+        self._require_compiled("test_on_batch")
         size = max(1, len(as_tensor("test_on_batch(x)", x)))
         return self.evaluate(x, y, size, verbose=0, return_dict=return_dict)
 
@@ -183,10 +185,10 @@ class Model(Compilable):
         return CallbackList([given, ProgressLine()], self, {**params, **more})
 
     @contextmanager
-    def _fitting_alone(self) -> Iterator[None]:
+    def _training_alone(self, method: str) -> Iterator[None]:
         if self._fitting:
-            raise RuntimeError("Model.fit expects to be the only fit of its model; got a second "
-                               "one while one runs. Wait for it, or train a copy.")
+            raise RuntimeError(f"Model.{method} expects to be the only fit of its model; got "
+                               "called while another one runs. Wait for it, or train a copy.")
         self._fitting = True
         try:
             yield

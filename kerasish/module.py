@@ -1,68 +1,18 @@
 """The contract of everything with a forward and a backward: what it keeps, declares and answers."""
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
-from contextvars import ContextVar
+from contextlib import AbstractContextManager
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
-from kerasish.configured import Configured
+from kerasish.differentiable import Differentiable, saving
 from kerasish.parameter import Parameter
 from kerasish.random import drawing_from
 from kerasish.types import Device, Shape
 
 Kernels = tuple[Callable[[Tensor], Tensor], Callable[[Tensor, Tensor], Tensor]]
-
-_saving: ContextVar[bool] = ContextVar("kerasish_saving", default=True)
-
-
-@contextmanager
-def saving(switch: bool) -> Iterator[None]:
-    """Switches saving for backward on or off inside the block, in this thread."""
-    token = _saving.set(switch)
-    try:
-        yield
-    finally:
-        _saving.reset(token)
-
-
-class Differentiable(Configured):
-    """A stack of what forward calls keep for their backward calls, last in, first out.
-
-    A module that is applied k times in one step is popped k times in reverse, so shared weights
-    need no special care.
-    """
-
-    _saved: list[tuple[Any, ...]]
-
-    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
-        """Makes the stack here, so that a subclass may leave out `super().__init__()`."""
-        self = super().__new__(cls, *args, **kwargs)
-        self._saved = []
-        return self
-
-    def save_for_backward(self, *tensors: Any) -> None:
-        """Keeps tensors for the matching backward; nothing inside `with module.inference():`."""
-        if _saving.get():
-            self._saved.append(tensors)
-
-    def forget(self) -> None:
-        """Drops all that is saved: what a step that failed half-way left behind."""
-        self._saved.clear()
-
-    def saved_tensors(self) -> tuple[Any, ...]:
-        """What the latest forward saved, handed back once.
-
-        Raises: RuntimeError if there is no forward left to go back through.
-        """
-        if not self._saved:
-            raise RuntimeError(
-                f"{self!r}.backward() has no forward to go back through. Call forward first, "
-                "outside `with module.inference():`, and then backward once."
-            )
-        return self._saved.pop()
 
 
 def _build_once(build: Callable[[Any, Shape], Shape]) -> Callable[[Any, Shape], Shape]:
@@ -131,6 +81,9 @@ class Module(Differentiable):
 
     returns_view: ClassVar[bool] = True
     """Whether y may share memory with x, or dx with dy."""
+
+    fuses: ClassVar[bool] = False
+    """Whether forward takes the kernels of an activation as `activation`, to run them itself."""
 
     kernels: ClassVar[Kernels | None] = None
     """For an activation: the kernel that turns x into y in place, and the one that turns (dy, y)

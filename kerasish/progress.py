@@ -3,6 +3,8 @@
 import shutil
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, ClassVar
 
 from kerasish.hooks import Callback
@@ -66,24 +68,20 @@ class ProgressLine(Callback):
 
     def close(self) -> None:
         self._training = False
-        if self._bar is not None:
-            self._bar.close()
-            self._bar = None
+        with self._giving_up():
+            self._close_bar()
 
     @property
     def _draws(self) -> bool:
         return self.params.get("verbose") == 1 and draws_bars()
 
     def _start(self, title: str) -> None:
-        self._title, self._done, self._seen, self._next_look = title, 0, 0, 0
+        self._title, self._done, self._seen, self._next_look = title, 0, 0, sys.maxsize
         self._started = self._looked = time.perf_counter()
         if self._draws:
-            from tqdm.auto import tqdm  # on use: it costs a tenth of `import kerasish`
-
-            self._bar = tqdm(
-                total=self.params.get("steps"), desc=title, file=sys.stdout, unit="batch",
-                mininterval=0, ncols=shutil.get_terminal_size().columns, leave=False,
-            )
+            with self._giving_up():
+                self._bar = _bar(title, self.params.get("steps"))
+                self._next_look = 0
 
     def _look(self, logs: Logs | None) -> None:
         """Refreshes the bar if it is time, and foresees the batch at which it will be again."""
@@ -93,28 +91,38 @@ class ProgressLine(Callback):
             pace = (self._done - self._seen) / max(elapsed, 1e-6)
             self._next_look = self._done + int(pace * (_INTERVAL - elapsed) / 2)
             return
-        try:
-            self._bar.set_postfix_str(shown(logs or {}, ", "), refresh=False)
-            self._bar.n = self._done
-            self._bar.refresh()
-        except (OSError, ValueError):  # the terminal is gone
-            self._next_look = sys.maxsize
-            return
         self._seen, self._looked, self._next_look = self._done, now, self._done
+        with self._giving_up():
+            self._bar.set_postfix_str(shown(logs or {}, ", "), refresh=False)
+            self._draw()
+
+    def _draw(self) -> None:
+        self._bar.n = self._done
+        self._bar.refresh()
 
     def _finish(self, logs: Logs | None) -> None:
         """Replaces the bar by one line that keeps what there is to keep."""
-        drawn = self._bar is not None
         seconds = time.perf_counter() - self._started
+        with self._giving_up():
+            if self._bar is not None:
+                self._draw()
+                self._close_bar()
+            if self.params.get("verbose") and logs is not None:
+                print(f"{self._title} - {seconds:.1f}s - {shown(logs, ' - ')}", flush=True)
+
+    def _close_bar(self) -> None:
+        bar, self._bar = self._bar, None
+        if bar is not None:
+            bar.close()
+
+    @contextmanager
+    def _giving_up(self) -> Iterator[None]:
+        """Shows nothing more once something goes wrong in showing: training goes on."""
         try:
-            if drawn:
-                self._bar.close()
-                self._bar = None
-            if self.params.get("verbose") and (logs is not None):
-                of = f" {self._done}/{self.params.get('steps')} batches -" if drawn else ""
-                print(f"{self._title} -{of} {seconds:.1f}s - {shown(logs, ' - ')}", flush=True)
-        except (OSError, ValueError):  # nobody reads any more
+            yield
+        except Exception:
             self.params = {**self.params, "verbose": 0}
+            self._bar, self._next_look = None, sys.maxsize
 
 
 def check_verbose(who: str, verbose: str | int) -> int:
@@ -123,6 +131,15 @@ def check_verbose(who: str, verbose: str | int) -> int:
         raise ValueError(f"{who}(verbose) expects 'auto', 0, 1 or 2; got {verbose!r}. "
                          "1 draws a bar, 2 writes a line an epoch.")
     return 1 if verbose == "auto" else int(verbose)
+
+
+def notice(text: str) -> None:
+    """Says something on standard error, on a line of its own, whatever bar is being drawn."""
+    tqdm = sys.modules.get("tqdm")
+    if tqdm is None:
+        print(text, file=sys.stderr, flush=True)
+    else:
+        tqdm.tqdm.write(text, file=sys.stderr)
 
 
 def draws_bars() -> bool:
@@ -138,7 +155,17 @@ def shown(logs: Logs, separator: str) -> str:
     return separator.join(f"{name}: {_number(value)}" for name, value in logs.items())
 
 
+def _bar(title: str, steps: int | None) -> Any:
+    from tqdm.auto import tqdm  # on use: it costs a tenth of `import kerasish`
+
+    columns, rows = shutil.get_terminal_size()  # 80 x 24 where the terminal does not say
+    return tqdm(
+        total=steps, desc=title, file=sys.stdout, mininterval=0, leave=False, ncols=columns,
+        nrows=rows, bar_format="{l_bar}{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}{postfix}]",
+    )
+
+
 def _number(value: Any) -> str:
     if not isinstance(value, int | float):
         return str(value)
-    return f"{value:.4e}" if 0 < abs(value) < 1e-3 else f"{value:.4f}"
+    return f"{value:.4e}" if 0 < abs(value) < 1e-3 or abs(value) >= 1e6 else f"{value:.4f}"

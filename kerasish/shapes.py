@@ -18,8 +18,8 @@ def require_alike(who: object, y_pred: Shape, y_true: Shape) -> None:
 
 
 def alike(who: object, y_pred: Tensor, y_true: Tensor) -> Tensor:
-    """y_true in the shape of y_pred, never by broadcasting."""
-    if y_pred.shape == y_true.shape:
-        return y_true
-    require_alike(who, tuple(y_pred.shape), tuple(y_true.shape))
-    return y_true.reshape(y_pred.shape)
+    """y_true in the shape and type of y_pred, never by broadcasting."""
+    if y_pred.shape != y_true.shape:
+        require_alike(who, tuple(y_pred.shape), tuple(y_true.shape))
+        y_true = y_true.reshape(y_pred.shape)
+    return y_true if y_true.dtype == y_pred.dtype else y_true.to(y_pred.dtype)

@@ -35,7 +35,7 @@ def fused_kernels(layers: Sequence[Module], index: int) -> Kernels | None:
     Both are believed by their exact class alone: a subclass keeps its own forward and backward.
     """
     layer, after = layers[index], layers[index + 1 : index + 2]
-    if not after or not takes(layer.forward, "activation") or not _declares(layer):
+    if not after or not vars(type(layer)).get("fuses"):
         return None
     kernels: Kernels | None = vars(type(after[0])).get("kernels")
     return kernels

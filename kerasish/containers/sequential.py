@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from typing import Any, ClassVar
 
+import torch
 from torch import Tensor
 
 from kerasish.containers.steps import steps
@@ -31,7 +32,7 @@ class Sequential(Module):
     formula: ClassVar[str] = "y = fₙ(… f₂(f₁(x)) …)"
 
     _planned_at = -1
-    _watched = True
+    _unseen = True
 
     def __init__(self, *layers: Module | Iterable[Module]) -> None:
         self.layers: list[Module] = []
@@ -65,14 +66,16 @@ class Sequential(Module):
     def forward(self, x: Tensor) -> Tensor:
         if self._planned_at != Parameter.freezes:
             self._plan()
-        index = 0
+        index, shapes, unseen = 0, [], self._unseen
         try:
             for index, forward in self._forth:  # noqa: B007 (read on error)
+                if unseen:
+                    shapes.append(x.shape)
                 x = forward(x)
         except Exception as error:
             self._note_place(error, index)
             raise
-        self.save_for_backward(x.shape)
+        self.save_for_backward(x.shape, shapes)
         return x
 
     def backward(self, dy: Tensor, need_dx: bool = True) -> Tensor | None:
@@ -80,7 +83,7 @@ class Sequential(Module):
 
         With need_dx=False it stops where no gradient is needed any more, and returns None.
         """
-        (shape,) = self.saved_tensors()
+        shape, shapes = self.saved_tensors()
         if dy.shape != shape:
             raise ValueError(
                 f"Sequential.backward(dy) expects the shape of its output, {tuple(shape)}; got "
@@ -88,23 +91,36 @@ class Sequential(Module):
             )
         index, dx = 0, dy
         try:
-            for index, backward in self._back if need_dx else self._back_to_stem:  # noqa: B007
+            for index, backward in self._back if need_dx else self._back_to_stem:
                 dx = backward(dx)
+                if shapes:
+                    self._look_at(dx, shapes.pop(), index)
         except Exception as error:
             self._note_place(error, index)
             raise
-        if self._watched:
-            self._watched, self._planned_at = False, -1
+        self._unseen = False
         return dx if need_dx else None
 
+    def _look_at(self, dx: Tensor | None, shape: torch.Size, index: int) -> None:
+        """Compares shapes in the first step: another one might be broadcast further down, silently.
+
+        One look is enough, as a module's code does not change.
+        """
+        if dx is not None and dx.shape != shape:
+            raise ValueError(
+                f"{self.layers[index]!r}.backward(dy) expects to give dx in the shape of x, "
+                f"{tuple(shape)}; got {tuple(dx.shape)}. Mend it."
+            )
+
     def unwind(self, dy: Any = None) -> None:
-        super().unwind()
-        for index, _ in self._back:
-            self.layers[index].unwind()
+        if self._saved:  # else no forward has bound the steps
+            super().unwind()
+            for index, _ in self._back:
+                self.layers[index].unwind()
 
     def _plan(self) -> None:
-        """Binds the steps; again after the first backward, and when a parameter is frozen."""
-        forth = steps(self.layers, self._watched)
+        """Binds the steps; again when a parameter is frozen or thawed."""
+        forth = steps(self.layers)
         self._forth = [(step.place, step.forward) for step in forth]
         self._back = [(step.place, step.backward) for step in reversed(forth)]
         self._back_to_stem = [(step.place, step.backward_to_stem) for step in reversed(forth)]

@@ -4,8 +4,6 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
-import torch
-
 from kerasish.containers.grants import fused_kernels, may_overwrite, stem_length, takes
 from kerasish.module import Module
 
@@ -23,8 +21,8 @@ class Step(NamedTuple):
     something to train, and only dropping what was saved below it."""
 
 
-def steps(layers: Sequence[Module], watched: bool) -> list[Step]:
-    """The steps through the modules; watched ones look at the shapes of what comes back."""
+def steps(layers: Sequence[Module]) -> list[Step]:
+    """The steps through the modules, from the first to the last."""
     found, index, stem = [], 0, stem_length(layers)
     while index < len(layers):
         layer: Any = layers[index]
@@ -34,8 +32,7 @@ def steps(layers: Sequence[Module], watched: bool) -> list[Step]:
             forward = partial(layer.forward, activation=kernels)
         elif may_overwrite(layers, index):
             forward = partial(_in_place, layer)
-        step = Step(index, forward, layer.backward, _to_stem(layer, index - stem))
-        found.append(_watching(layer, step) if watched else step)
+        found.append(Step(index, forward, layer.backward, _to_stem(layer, index - stem)))
         index += 1 if kernels is None else 2
     return found
 
@@ -50,27 +47,3 @@ def _to_stem(layer: Any, above: int) -> Call:
         return partial(layer.backward, need_dx=False)
     call: Call = layer.unwind if above < 0 else layer.backward
     return call
-
-
-def _watching(layer: Module, step: Step) -> Step:
-    """The step with a look at dx: a gradient of another shape than x might be broadcast, silently.
-
-    One look is enough, as a module's code does not change.
-    """
-    shapes: list[torch.Size] = []
-
-    def forward(x: Any) -> Any:
-        shapes.append(x.shape)
-        return step.forward(x)
-
-    def looked_at(dx: Any) -> Any:
-        shape = shapes.pop()
-        if dx is not None and dx.shape != shape:
-            raise ValueError(
-                f"{layer!r}.backward(dy) expects to give dx in the shape of x, {tuple(shape)}; got "
-                f"{tuple(dx.shape)}. Mend it."
-            )
-        return dx
-
-    return Step(step.place, forward, lambda dy: looked_at(step.backward(dy)),
-                lambda dy: looked_at(step.backward_to_stem(dy)))

@@ -3,6 +3,7 @@
 from typing import Any
 
 from kerasish.module import Module
+from kerasish.parameter import Parameter
 
 _HEAD = ("Layer", "Output shape", "Parameters", "Bytes")
 
@@ -28,17 +29,21 @@ def summary(model: Any) -> str:
 
 
 def _rows(module: Module) -> list[tuple[str, str, str, str]]:
-    leaves = [(path, leaf) for path, leaf in module.named_modules() if not any(leaf.children())]
-    return [_row(path, leaf) for path, leaf in leaves]
+    """A row for each leaf, and for what has parameters of its own besides those of its parts."""
+    return [_row(path, part) for path, part in module.named_modules()
+            if not any(part.children()) or _own_parameters(part)]
 
 
-def _row(path: str, leaf: Module) -> tuple[str, str, str, str]:
-    shape = f"(N, {', '.join(map(str, leaf.output_shape))})" if leaf.built else "?"
-    parameters = list(leaf.parameters())
-    count = sum(p.data.numel() for p in parameters)
-    size = sum(p.data.nbytes for p in parameters)
-    name = f"{path} {leaf!r}".strip()
-    return name, shape, f"{count:,}" if leaf.built else "?", f"{size:,}" if leaf.built else "?"
+def _own_parameters(module: Module) -> list[Parameter]:
+    return [value for value in vars(module).values() if isinstance(value, Parameter)]
+
+
+def _row(path: str, module: Module) -> tuple[str, str, str, str]:
+    shape = f"(N, {', '.join(map(str, module.output_shape))})" if module.built else "?"
+    count = sum(p.data.numel() for p in _own_parameters(module))
+    size = sum(p.data.nbytes for p in _own_parameters(module))
+    name = f"{path} {module!r}".strip()
+    return name, shape, f"{count:,}" if module.built else "?", f"{size:,}" if module.built else "?"
 
 
 def _aligned(row: tuple[str, ...], widths: list[int]) -> list[str]:

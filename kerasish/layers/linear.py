@@ -42,6 +42,7 @@ class Linear(Module):
     formula: ClassVar[str] = "y = x Wᵀ + b"
     backward_reads: ClassVar[frozenset[str]] = frozenset({"input"})
     returns_view: ClassVar[bool] = False
+    fuses: ClassVar[bool] = True
     y_range: ClassVar[tuple[float, float] | None] = (-math.inf, math.inf)
 
     def __init__(

@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 
-from kerasish.module import Differentiable
+from kerasish.differentiable import Differentiable
 from kerasish.shapes import alike, require_alike
 
 

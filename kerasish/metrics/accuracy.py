@@ -70,7 +70,8 @@ class CategoricalAccuracy(Mean):
         answer = y_pred.argmax(self.axis)
         if y_true.shape == y_pred.shape:
             return answer == y_true.argmax(self.axis)
-        return answer == y_true.view(answer.shape)
+        self.check_shapes(tuple(y_pred.shape), tuple(y_true.shape))
+        return answer == y_true.reshape(answer.shape)
 
 
 def accuracy_for(

@@ -6,6 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
+from kerasish.differentiable import Differentiable
 from kerasish.losses import Loss
 from kerasish.metrics.accuracy import BinaryAccuracy, CategoricalAccuracy, accuracy_for
 from kerasish.metrics.metric import FunctionMetric, Metric
@@ -35,7 +36,7 @@ def get(metric: Any) -> Metric:
         found = _named.get(metric)
         found.name = metric
         return found
-    if callable(metric) and not isinstance(metric, Metric | type):
+    if callable(metric) and not isinstance(metric, Metric | Differentiable | type):
         return FunctionMetric(metric)
     return _named.get(metric)
 

@@ -11,6 +11,7 @@ import platform
 import pty
 import statistics
 import sys
+import termios
 import threading
 import time
 from collections.abc import Callable
@@ -143,6 +144,7 @@ def kerasish_fit(x, y, batch_size: int, epochs: int, verbose: int = 0) -> Run:
 def terminal():
     """Standard output on a pseudo-terminal, whose other end is read and dropped."""
     reader, writer = pty.openpty()
+    termios.tcsetwinsize(writer, (24, 100))
 
     def drop() -> None:
         try:

@@ -1,0 +1,57 @@
+"""What modules and losses share: forward keeps tensors on a stack, backward takes them back."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+from kerasish.configured import Configured
+
+_saving: ContextVar[bool] = ContextVar("kerasish_saving", default=True)
+
+
+@contextmanager
+def saving(switch: bool) -> Iterator[None]:
+    """Switches saving for backward on or off inside the block, in this thread."""
+    token = _saving.set(switch)
+    try:
+        yield
+    finally:
+        _saving.reset(token)
+
+
+class Differentiable(Configured):
+    """A stack of what forward calls keep for their backward calls, last in, first out.
+
+    A module that is applied k times in one step is popped k times in reverse, so shared weights
+    need no special care.
+    """
+
+    _saved: list[tuple[Any, ...]]
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+        """Makes the stack here, so that a subclass may leave out `super().__init__()`."""
+        self = super().__new__(cls, *args, **kwargs)
+        self._saved = []
+        return self
+
+    def save_for_backward(self, *tensors: Any) -> None:
+        """Keeps tensors for the matching backward; nothing inside `with module.inference():`."""
+        if _saving.get():
+            self._saved.append(tensors)
+
+    def forget(self) -> None:
+        """Drops all that is saved: what a step that failed half-way left behind."""
+        self._saved.clear()
+
+    def saved_tensors(self) -> tuple[Any, ...]:
+        """What the latest forward saved, handed back once.
+
+        Raises: RuntimeError if there is no forward left to go back through.
+        """
+        if not self._saved:
+            raise RuntimeError(
+                f"{self!r}.backward() has no forward to go back through. Call forward first, "
+                "outside `with module.inference():`, and then backward once."
+            )
+        return self._saved.pop()
