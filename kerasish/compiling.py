@@ -140,8 +140,8 @@ def check_ending(module: Module, loss: Loss) -> None:
     if loss.from_logits is False and last.y_range not in (None, (0.0, 1.0)):
         raise ValueError(
             f"compile(loss={takes}(from_logits=False)) expects a model that ends in probabilities; "
-            f"got one that ends in {last!r}. Add Sigmoid() or Softmax() at the end, or leave "
-            f"from_logits=False out."
+            f"got one that ends in {last!r}. Add Sigmoid(), say, at the end, or leave "
+            "from_logits=False out."
         )
 
 

@@ -93,7 +93,7 @@ class Linear(Module):
     def backward(self, dy: Tensor, need_dx: bool = True) -> Tensor | None:
         saved, weight, bias = self.saved_tensors(), self.weight, self.bias
         flat_dy = rows = dy if dy.dim() == 2 else dy.flatten(0, -2)
-        if len(saved) == 3:
+        if len(saved) == 3:  # back through the fused activation first
             rows = saved[2](rows, saved[1])
         rows_t = rows.t()
         if weight.trainable:
