@@ -114,6 +114,7 @@ def draw(model, points, accuracy, path):
 
 def main(all_ways=False, seeds=10, points=1000, epochs=None, picture=PICTURE):
     """Runs the experiment; fewer seeds, points and epochs make a small one."""
+    torch.set_num_threads(1)  # so small a net has no work for two: they would wait for each other
     if all_ways:
         table(seeds, points, epochs or 100)
         return

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterator
 from itertools import repeat
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -106,8 +107,8 @@ class Arrays:
 
         Raises: ValueError if a side would be empty.
         """
-        is_share = isinstance(share, int | float) and 0 <= share < 1
-        count = math.floor(len(self) * (1 - share)) if is_share else 0
+        is_share = isinstance(share, Real) and 0 <= share < 1
+        count = math.floor(len(self) * (1 - float(share))) if is_share else 0
         if not 0 < count < len(self):
             raise ValueError(
                 "fit(validation_split) expects a share between 0 and 1 that leaves samples on both "

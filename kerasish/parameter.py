@@ -117,5 +117,8 @@ class Parameter:
         memo[id(self)] = twin
         return twin
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Parameter, (self.data.clone(), self.trainable, self.decay)
+
     def __repr__(self) -> str:
         return f"Parameter(shape={tuple(self.shape)}, trainable={self.trainable})"

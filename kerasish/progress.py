@@ -4,7 +4,7 @@ import shutil
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, ClassVar
 
 from kerasish.hooks import Callback
@@ -136,10 +136,11 @@ def check_verbose(who: str, verbose: str | int) -> int:
 def notice(text: str) -> None:
     """Says something on standard error, on a line of its own, whatever bar is being drawn."""
     tqdm = sys.modules.get("tqdm")
-    if tqdm is None:
-        print(text, file=sys.stderr, flush=True)
-    else:
-        tqdm.tqdm.write(text, file=sys.stderr)
+    with suppress(OSError, ValueError):  # nobody may read standard error any more
+        if tqdm is None:
+            print(text, file=sys.stderr, flush=True)
+        else:
+            tqdm.tqdm.write(text, file=sys.stderr)
 
 
 def draws_bars() -> bool:

@@ -217,7 +217,7 @@ def stopping_on_interrupt(trainer: Trainer) -> Iterator[None]:
     def stop(*_: Any) -> None:
         signal.signal(signal.SIGINT, before)
         trainer.stop_training = True
-        with suppress(OSError, ValueError):  # nobody may read standard error any more
+        with suppress(OSError, RuntimeError, ValueError):  # standard error may be closed or busy
             print("Interrupted: training ends after this batch. Ctrl-C again breaks off.",
                   file=sys.stderr)
 

@@ -1,5 +1,6 @@
 """What fit does to a model: numbers that a person can check by hand, and nothing left behind."""
 
+import copy
 import threading
 
 import numpy as np
@@ -580,6 +581,21 @@ def test_an_optimizer_trains_one_model_alone(built: bool) -> None:
         other.compile(optimizer=optimizer, loss="mse")
         one.fit(*data(), verbose=0)
         other.fit(*data(), verbose=0)
+
+
+@pytest.mark.parametrize("fitted", [False, True], ids=["not built", "fitted"])
+@pytest.mark.parametrize("optimizer", [SGD(0.1, momentum=0.9), Adam(0.01)], ids=repr)
+def test_a_copy_of_a_model_is_trained_on_its_own_and_as_the_model_would_be(
+    fitted: bool, optimizer
+) -> None:
+    model = compiled(copy.deepcopy(optimizer), ["accuracy"])
+    if fitted:
+        model.fit(*data(), epochs=2, verbose=0, seed=0)
+    twin, before = copy.deepcopy(model), weights(model)
+    copied = twin.fit(*data(), epochs=2, verbose=0, seed=1)
+    assert same(before, weights(model)), "the model itself is left alone"
+    expected = model.fit(*data(), epochs=2, verbose=0, seed=1)
+    assert copied.history == expected.history and same(weights(twin), weights(model))
 
 
 def test_a_second_fit_of_a_model_that_is_being_fitted_is_refused() -> None:

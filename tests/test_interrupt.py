@@ -6,6 +6,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -237,8 +238,8 @@ def run_and_press(folder: Path, presses: int) -> tuple[list[str], str]:
                 lines.append(line.strip())
                 if line.strip() == "press":
                     os.kill(child.pid, signal.SIGINT)
-                    child.stdin.write("pressed\n")
-                    child.stdin.flush()
+                    with suppress(BrokenPipeError):  # it may have ended already
+                        os.write(child.stdin.fileno(), b"pressed\n")
             errors = child.stderr.read()
             child.wait(LIMIT)
         finally:

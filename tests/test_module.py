@@ -498,6 +498,7 @@ def test_the_body_of_build_runs_once_also_below_super() -> None:
     module = Doubled()
     assert module.build((3,)) == module.build((3,)) == (6,)
     assert built == [(3,)] and module.input_shape == (3,) and module.output_shape == (6,)
+    assert module.build((5, 3)) == (5, 6) and module.output_shape == (6,)
 
 
 def test_a_build_that_fails_may_be_tried_again() -> None:

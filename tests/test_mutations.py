@@ -43,8 +43,6 @@ EQUIVALENT = {
         "with two axes this is the shape that dx has",
     r"Sequential\.backward: .*index, dx = \(0, dy\) \+ index, dx = \(1, dy\)$":
         "the loop sets the index before anything can fail",
-    r"Sequential\.backward: .* self\._planned_at = \(False, (1|-2)\)$":
-        "no plan is as old as that",
 }
 """Mutants that compute the same, with the reason."""
 

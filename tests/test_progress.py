@@ -387,6 +387,15 @@ def test_an_output_that_breaks_does_not_end_training(tty, after, error, monkeypa
     assert model.predict(data()[0]).shape == (40, 1)
 
 
+@pytest.mark.parametrize("tty", [True, False], ids=["terminal", "pipe"])
+def test_a_notice_that_nobody_can_read_does_not_end_training(tty: bool, monkeypatch) -> None:
+    if tty:
+        on_terminal(monkeypatch)
+    monkeypatch.setattr(sys, "stderr", Gone(tty, 0, BrokenPipeError(errno.EPIPE, "Broken pipe")))
+    stopper = EarlyStopping("loss", mode="max", verbose=1, restore_best_weights=True)
+    assert compiled().fit(*data(), epochs=9, callbacks=stopper).epoch == [0, 1]
+
+
 @pytest.mark.parametrize("kind", ["closed", "closed while training", "None"])
 def test_an_output_that_is_closed_does_not_end_training(kind: str, monkeypatch) -> None:
     class Closes(Callback):

@@ -48,6 +48,11 @@ def test_the_warm_up_is_straight_and_comes_before_the_cosine(step: int, rate: fl
     assert schedule(step) == pytest.approx(rate, abs=1e-15)
 
 
+def test_the_warm_up_starts_from_the_initial_rate() -> None:
+    schedule = CosineDecay(0.1, decay_steps=100, warmup_target=0.3, warmup_steps=10)
+    assert [schedule(step) for step in (0, 5, 10, 60)] == pytest.approx([0.1, 0.2, 0.3, 0.15])
+
+
 def test_rates_are_plain_numbers_and_depend_on_the_step_alone() -> None:
     for schedule in (ExponentialDecay(0.1, 10, 0.5), CosineDecay(0.1, 10)):
         rates = [schedule(step) for step in range(20)]

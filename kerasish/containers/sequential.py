@@ -126,6 +126,12 @@ class Sequential(Module):
         self._back_to_stem = [(step.place, step.backward_to_stem) for step in reversed(forth)]
         self._planned_at = Parameter.freezes
 
+    def __getstate__(self) -> dict[str, Any]:
+        """A copy binds steps of its own."""
+        bound = ("_forth", "_back", "_back_to_stem")
+        state = {name: value for name, value in vars(self).items() if name not in bound}
+        return state | {"_planned_at": -1}
+
     def _note_place(self, error: Exception, index: int) -> None:
         error.add_note(f"in layer {index} of {type(self).__name__}, {self.layers[index]!r}")
 

@@ -1,6 +1,7 @@
 """All parameters of a model end to end: arithmetic on a whole model is a few operations."""
 
 from collections.abc import Container, Iterable
+from typing import Any
 
 import torch
 
@@ -61,6 +62,10 @@ class FlatParameters:
         data.copy_(parameter.data)
         grad.copy_(parameter.grad)
         parameter.place(data, grad, self)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copies lay the copies of the parameters down in vectors of their own."""
+        return FlatParameters, (self.parameters,)
 
     def runs(self, wanted: Container[Parameter]) -> list[slice]:
         """The fewest slices that cover the wanted ones of these parameters, and no others."""

@@ -3,7 +3,7 @@
 import math
 import weakref
 from collections.abc import Callable, Iterable
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -94,12 +94,20 @@ class Optimizer(Configured):
 
     def zero_grad(self) -> None:
         """Fills the gradients with zeros, whatever they held: 0 times NaN would stay NaN."""
+        if self._planned_at != Parameter.freezes:
+            self._plan()
         for gradient in self._gradients:
             gradient.zero_()
 
     def update(self, w: Tensor, g: Tensor, *slots: Tensor) -> None:
         """Changes w in place: the formula, on a stretch of the flat vectors."""
         raise NotImplementedError(f"{type(self).__name__} needs an update method. Write it.")
+
+    def __getstate__(self) -> dict[str, Any]:
+        """A copy belongs to no model yet, and binds stretches of its own vectors."""
+        bound = ("_gradients", "_segments")
+        state = {name: value for name, value in vars(self).items() if name not in bound}
+        return state | {"_owner": None, "_planned_at": -1}
 
     def _plan(self) -> None:
         """Binds the stretches to work on; again when a parameter is frozen or thawed."""

@@ -86,6 +86,13 @@ def test_build_refuses_another_size_than_the_one_given() -> None:
         Linear(2, 3).build((2, 4))
 
 
+def test_samples_without_an_axis_of_features_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"Linear\(3\) expects .*; got shape \(N,\)"):
+        Linear(3).build(())
+    with pytest.raises(ValueError, match=r"Linear\(3\) expects .*; got shape \(N,\)"):
+        Linear(3)(torch.ones(4))
+
+
 def test_forward_refuses_another_size_than_the_one_built_for() -> None:
     linear = Linear(3)
     linear.build((2,))
