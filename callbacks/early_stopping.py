@@ -9,6 +9,8 @@ from kerasish.types import Logs
 
 from ._monitor import MonitorCallback, check_number
 
+_STATE = ("best", "best_epoch", "wait", "stopped_epoch", "best_weights")
+
 
 class EarlyStopping(MonitorCallback):
     """Ends training once a number has not become better for some epochs.
@@ -26,7 +28,7 @@ class EarlyStopping(MonitorCallback):
         baseline: a value to beat: an epoch that does not beat it counts towards patience, whether
             better than those before it or not.
         restore_best_weights: whether the weights of the best epoch are put back in the end,
-            however training ended.
+            whatever ended training, but for an error.
         start_from_epoch: the first epoch, from 0, that is looked at.
 
     Attributes: `best`, `best_epoch`, `wait` and `stopped_epoch`, as in Keras.
@@ -50,6 +52,9 @@ class EarlyStopping(MonitorCallback):
         super().__init__(monitor, mode, min_delta)
         check_number("EarlyStopping(patience)", patience, "10 epochs are usual.")
         check_number("EarlyStopping(start_from_epoch)", start_from_epoch, "It counts epochs.")
+        if baseline is not None and not isinstance(baseline, int | float):
+            raise ValueError(f"EarlyStopping(baseline) expects a number or None; got {baseline!r}. "
+                             "None asks for no baseline.")
         self.patience, self.verbose, self.baseline = patience, verbose, baseline
         self.restore_best_weights = restore_best_weights
         self.start_from_epoch = start_from_epoch
@@ -86,11 +91,11 @@ class EarlyStopping(MonitorCallback):
             self.model.module.load_state_dict(self.best_weights)
 
     def state_dict(self) -> dict[str, Any]:
-        names = ("best", "best_epoch", "wait", "stopped_epoch", "best_weights")
-        return {name: getattr(self, name) for name in names}
+        return {name: getattr(self, name) for name in _STATE}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        vars(self).update(state)
+        for name in _STATE:
+            setattr(self, name, state[name])
 
     def _say(self, text: str) -> None:
         if self.verbose:

@@ -46,6 +46,9 @@ class TensorBoard(Callback):
         return self.update_freq != "epoch" and super().listens(hook)
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
+        if self.log_dir.exists() and not self.log_dir.is_dir():
+            raise NotADirectoryError(f"TensorBoard(log_dir) expects a folder, or a name for a new "
+                                     f"one; got {str(self.log_dir)!r}, a file. Choose another.")
         self._every = self.update_freq if isinstance(self.update_freq, int) else 1
 
     def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from kerasish import losses, optimizers
+from kerasish.containers import Sequential
 from kerasish.data import Arrays
 from kerasish.losses import Loss
 from kerasish.metrics import Metric, Scores, decided_by, named_metrics
@@ -101,7 +102,7 @@ class Compilable(Trainer):
             return
         if all(parameter.flat is None for parameter in self.module.parameters()):
             self.module.to(self.device)
-        if self.compiled and not self.optimizer.flats:
+        if self.compiled and not self.optimizer.built:
             self.optimizer.build(self.module.parameters())
 
     def _dtype(self) -> torch.dtype:
@@ -146,6 +147,13 @@ def check_ending(module: Module, loss: Loss) -> None:
 
 
 def last_leaf(module: Module) -> Module:
-    """The leaf that makes the output of nested containers."""
-    children = list(module.children())
-    return last_leaf(children[-1]) if children else module
+    """The module that gives the output its values: the last in a Sequential but for reshaping.
+
+    Of other containers only their own declaration is known.
+    """
+    if not isinstance(module, Sequential) or not module.layers:
+        return module
+    shaping = [layer.returns_view and not any(layer.children()) and layer.backward_reads == set()
+               for layer in module.layers]
+    values = [layer for layer, shapes in zip(module.layers, shaping, strict=True) if not shapes]
+    return last_leaf(values[-1]) if values else module

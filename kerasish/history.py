@@ -29,10 +29,11 @@ class History(Callback):
             self.history.setdefault(name, []).append(value)
 
     def state_dict(self) -> dict[str, Any]:
-        return {"epoch": list(self.epoch), "history": {k: list(v) for k, v in self.history.items()}}
+        history = {name: list(values) for name, values in self.history.items()}
+        return {"epoch": list(self.epoch), "history": history, "seed": self.seed}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.epoch = list(state["epoch"])
+        self.epoch, self.seed = list(state["epoch"]), state["seed"]
         self.history = {name: list(values) for name, values in state["history"].items()}
 
     def __repr__(self) -> str:

@@ -184,6 +184,10 @@ class Model(Compilable):
         params = {"verbose": check_verbose(who, verbose), "steps": -(-len(data) // batch_size)}
         return CallbackList([given, ProgressLine()], self, {**params, **more})
 
+    def __getstate__(self) -> dict[str, Any]:
+        """A copy is not being trained, whatever the model is at the moment."""
+        return {**vars(self), "_fitting": False, "_after_backward": ()}
+
     @contextmanager
     def _training_alone(self, method: str) -> Iterator[None]:
         if self._fitting:

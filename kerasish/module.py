@@ -145,7 +145,6 @@ class Module(Differentiable):
         """The same as `forward`; builds the module first if it is not built yet."""
         if not self.built:
             self.build(tuple(x.shape[1:]))
-            self.built = True
         return self.forward(x)
 
     def named_children(self) -> Iterator[tuple[str, "Module"]]:
@@ -183,7 +182,8 @@ class Module(Differentiable):
 
     def register_buffer(self, name: str, tensor: Tensor) -> None:
         """Makes a tensor that is kept but not trained, a running mean say, part of the state."""
-        setattr(self, name, tensor)
+        with torch.inference_mode(False):
+            setattr(self, name, tensor.clone() if tensor.is_inference() else tensor)
         self._buffer_names = (*self._buffer_names, name)
 
     def named_buffers(self) -> Iterator[tuple[str, Tensor]]:
@@ -234,12 +234,14 @@ class Module(Differentiable):
                     f"{self!r}.to() expects a module outside a compiled model; {path!r} lies in a "
                     "flat vector. Use Model(module, device=...) before compile."
                 )
-            parameter.place(parameter.data.to(device, dtype), parameter.grad.to(device, dtype))
-        for module in self.modules():
-            for name in module._buffer_names:
-                buffer = getattr(module, name)
-                floating = dtype if buffer.is_floating_point() else None
-                setattr(module, name, buffer.to(device, floating))
+        with torch.inference_mode(False):  # parameters and buffers outlive every step
+            for parameter in self.parameters():
+                parameter.place(parameter.data.to(device, dtype), parameter.grad.to(device, dtype))
+            for module in self.modules():
+                for name in module._buffer_names:
+                    buffer = getattr(module, name)
+                    floating = dtype if buffer.is_floating_point() else None
+                    setattr(module, name, buffer.to(device, floating))
         return self
 
     def state_dict(self) -> dict[str, Tensor]:
@@ -264,7 +266,7 @@ class Module(Differentiable):
                 f"{'; '.join(sorted(wrong))}. Build the module for the same sizes first."
             )
         for path, value in own.items():
-            value.copy_(state[path])
+            value.copy_(state[path].detach())
 
     def __copy__(self) -> "Module":
         twin: Module = type(self).__new__(type(self))
@@ -279,8 +281,9 @@ def _values(module: Module, kind: type) -> Iterator[tuple[str, Any]]:
     for name, value in vars(module).items():
         if isinstance(value, kind):
             yield name, value
-        elif isinstance(value, list | tuple):
-            yield from ((f"{name}.{i}", v) for i, v in enumerate(value) if isinstance(v, kind))
+        elif isinstance(value, list | tuple | dict):
+            parts = value.items() if isinstance(value, dict) else enumerate(value)
+            yield from ((f"{name}.{key}", part) for key, part in parts if isinstance(part, kind))
 
 
 def _state(module: Module) -> Iterator[tuple[str, Tensor]]:

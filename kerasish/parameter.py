@@ -95,9 +95,9 @@ class Parameter:
         if name in ("data", "grad"):
             self._copy_into(name, value)
         else:
-            super().__setattr__(name, value)
-            if name == "trainable":
+            if name == "trainable" and getattr(self, name, value) != value:
                 Parameter.freezes += 1
+            super().__setattr__(name, value)
 
     def _copy_into(self, name: str, value: Tensor) -> None:
         place = getattr(self, name)
@@ -109,7 +109,7 @@ class Parameter:
                 f"Parameter.{name} expects a tensor of shape {tuple(place.shape)}; got {got}. "
                 "Make a new module for other sizes."
             )
-        place.copy_(value)
+        place.copy_(value.detach())
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Parameter":
         twin = Parameter(self.data, self.trainable, self.decay)

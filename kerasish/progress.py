@@ -76,12 +76,9 @@ class ProgressLine(Callback):
         return self.params.get("verbose") == 1 and draws_bars()
 
     def _start(self, title: str) -> None:
-        self._title, self._done, self._seen, self._next_look = title, 0, 0, sys.maxsize
+        self._title, self._done, self._seen = title, 0, 0
+        self._next_look = 0 if self._draws else sys.maxsize
         self._started = self._looked = time.perf_counter()
-        if self._draws:
-            with self._giving_up():
-                self._bar = _bar(title, self.params.get("steps"))
-                self._next_look = 0
 
     def _look(self, logs: Logs | None) -> None:
         """Refreshes the bar if it is time, and foresees the batch at which it will be again."""
@@ -93,6 +90,9 @@ class ProgressLine(Callback):
             return
         self._seen, self._looked, self._next_look = self._done, now, self._done
         with self._giving_up():
+            if self._bar is None:  # a shorter epoch needs no bar
+                self._bar = _bar(self._title, self.params.get("steps"))
+                self._bar.start_t -= now - self._started
             self._bar.set_postfix_str(shown(logs or {}, ", "), refresh=False)
             self._draw()
 

@@ -76,9 +76,6 @@ class Registry(Generic[T]):
             f"{value!r}. {fix}"
         )
 
-    def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and _plain(name) in self._classes
-
     def __iter__(self) -> Iterator[str]:
         return iter(self._shown.values())
 

@@ -1,5 +1,6 @@
 """The contract of every optimizer: torch's numbers; what rates, freezing and counting promise."""
 
+import copy
 import inspect
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -319,6 +320,28 @@ def test_build_starts_the_slots_from_zero(row: Row) -> None:
     assert list(optimizer.slots) == [name for slots in optimizer.state.values() for name in slots]
     for slots in optimizer.state.values():
         assert not any(tensor.any() for tensor in slots.values())
+
+
+@every_optimizer
+def test_a_copy_goes_on_by_itself_as_the_original_would_have(row: Row) -> None:
+    own, schedule = parameters(), CosineDecay(0.1, decay_steps=10)
+    optimizer = row.make(schedule).build(own)
+    for step in range(3):
+        give_gradients(own, step)
+        optimizer.step()
+    other, copied = copy.deepcopy((own, optimizer))
+    assert copied.iterations == 3 and copied.parameters == other
+    before = [p.data.clone() for p in own]
+    for step in range(3, 6):
+        give_gradients(other, step)
+        copied.step()
+    assert all(torch.equal(p.data, data) for p, data in zip(own, before, strict=True))
+    for step in range(3, 6):
+        give_gradients(own, step)
+        optimizer.step()
+    assert all(torch.equal(p.data, o.data) for p, o in zip(own, other, strict=True))
+    copied.zero_grad()
+    assert not any(p.grad.any() for p in other) and all(p.grad.any() for p in own)
 
 
 # ---- settings -------------------------------------------------------------------------------

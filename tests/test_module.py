@@ -340,6 +340,15 @@ def test_to_is_refused_once_the_parameters_lie_in_a_flat_vector() -> None:
     assert next(net.parameters()).data.dtype == torch.float32
 
 
+def test_what_outlives_a_step_may_be_made_in_inference_mode_and_changed_outside() -> None:
+    module = Scale(shift=1.0)
+    with torch.inference_mode():
+        module(torch.ones(2, 3))
+        module.to(torch.float64)
+    tensors = [*module.buffers(), module.weight.data, module.weight.grad, module.weight.data_t]
+    assert not any(tensor.is_inference() for tensor in tensors)
+
+
 # ---- copies ---------------------------------------------------------------------------------
 
 

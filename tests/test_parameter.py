@@ -1,6 +1,7 @@
 """A Parameter: values and their gradient, which stay in place whatever is assigned."""
 
 import copy
+import pickle
 from typing import Any
 
 import numpy as np
@@ -125,6 +126,19 @@ def test_a_deep_copy_keeps_what_is_shared_shared() -> None:
     parameter = Parameter(torch.ones(2))
     first, second = copy.deepcopy([parameter, parameter])
     assert first is second is not parameter
+
+
+@pytest.mark.parametrize("duplicate", [
+    copy.copy, copy.deepcopy, lambda parameter: pickle.loads(pickle.dumps(parameter)),
+], ids=["copy", "deepcopy", "pickle"])
+def test_every_kind_of_copy_has_memory_of_its_own(duplicate: Any) -> None:
+    parameter = Parameter(torch.tensor([1.0, 2.0]), trainable=False, decay=False)
+    twin = duplicate(parameter)
+    assert torch.equal(twin.data, parameter.data)
+    assert not twin.trainable and not twin.decay and twin.flat is None
+    twin.data += 1
+    twin.grad += 1
+    assert torch.equal(parameter.data, torch.tensor([1.0, 2.0])) and not parameter.grad.any()
 
 
 def test_freezing_is_counted_so_that_plans_are_renewed() -> None:

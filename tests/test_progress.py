@@ -20,7 +20,7 @@ import pytest
 import torch
 import tqdm.std
 
-from kerasish import Model
+from kerasish import Model, progress
 from kerasish.callbacks import Callback, EarlyStopping
 from kerasish.layers import Linear, Tanh
 from kerasish.optimizers import SGD
@@ -48,8 +48,15 @@ class Terminal(io.StringIO):
         return True
 
 
-def on_terminal(monkeypatch: pytest.MonkeyPatch, columns: int = 80) -> Terminal:
-    """Makes standard output a terminal of that width, and hands it back."""
+def on_terminal(
+    monkeypatch: pytest.MonkeyPatch, columns: int = 80, looks: bool = False
+) -> Terminal:
+    """Makes standard output a terminal of that width, and hands it back.
+
+    A run that is over in no time draws no bar, unless it looks at every batch.
+    """
+    if looks:
+        monkeypatch.setattr(progress, "_INTERVAL", 0.0)
     screen = Terminal()
     monkeypatch.setattr(sys, "stdout", screen)
     monkeypatch.setenv("COLUMNS", str(columns))
@@ -258,19 +265,19 @@ def counts(text: str) -> list[str]:
 
 
 def test_an_epoch_that_was_trained_whole_is_shown_whole_when_training_ends(monkeypatch) -> None:
-    terminal = on_terminal(monkeypatch)
+    terminal = on_terminal(monkeypatch, looks=True)
     compiled().fit(*data(), batch_size=1, epochs=5, callbacks=Stops("on_epoch_end", at=1))
     assert counts(terminal.getvalue()) == ["40/40", "40/40"]
 
 
 def test_an_epoch_that_was_stopped_shows_the_batches_that_were_trained(monkeypatch) -> None:
-    terminal = on_terminal(monkeypatch)
+    terminal = on_terminal(monkeypatch, looks=True)
     compiled().fit(*data(), batch_size=1, epochs=5, callbacks=Stops("on_train_batch_end", at=24))
     assert counts(terminal.getvalue()) == ["25/40"]
 
 
 def test_evaluate_after_a_stopped_fit_is_shown_whole(monkeypatch) -> None:
-    terminal = on_terminal(monkeypatch)
+    terminal = on_terminal(monkeypatch, looks=True)
     model = compiled()
     model.fit(*data(), verbose=0, epochs=5, callbacks=Stops("on_epoch_end", at=0))
     model.evaluate(*data(), batch_size=1)
@@ -305,10 +312,11 @@ def test_the_bar_tells_nothing_that_a_plain_line_does_not(monkeypatch) -> None:
 PROGRAM = """
     import sys
     import torch
-    from kerasish import Model
+    from kerasish import Model, progress
     from kerasish.layers import Linear, Tanh
     from kerasish.callbacks import EarlyStopping
 
+    progress._INTERVAL = 0.0  # draws a bar for the shortest epoch, too
     torch.set_num_threads(1)
     x = torch.linspace(-1, 1, 80).view(40, 2)
     model = Model(Linear(1), Tanh(), device="cpu")
@@ -340,7 +348,7 @@ def test_a_process_on_a_pseudo_terminal_draws_its_bar(columns: int) -> None:
         os.close(reader)
     shown = text.decode()
     assert status == 0, shown
-    assert re.search(r"Epoch 1/9: +0%.* 0/30 ", shown), "the bar"
+    assert re.search(r"Epoch 1/9: +3%.* 1/30 ", shown), "the bar"
     rows = [row for row in kept(shown) if "Epoch" in row]
     assert [row[:9] for row in rows if "val_accuracy: " in row] == ["Epoch 1/9", "Epoch 2/9"]
     assert "Epoch 2: early stopping" in rows, "a notice has a line of its own"

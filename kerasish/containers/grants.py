@@ -19,7 +19,8 @@ def may_overwrite(layers: Sequence[Module], index: int) -> bool:
     need it either; and if that input is not what the container itself was given.
     """
     layer = layers[index]
-    if not takes(layer.forward, "out") or not _declares(layer) or "input" in layer.backward_reads:
+    able = takes(layer.forward, "overwrite") and _declares(layer)
+    if not able or "input" in layer.backward_reads:
         return False
     for maker in reversed(layers[:index]):
         if not _declares(maker) or "output" in maker.backward_reads:
@@ -42,7 +43,7 @@ def fused_kernels(layers: Sequence[Module], index: int) -> Kernels | None:
 
 
 def takes(method: Callable[..., Any], argument: str) -> bool:
-    """Whether a method knows an optional argument, `out` or `need_dx`."""
+    """Whether a method knows an optional argument, `overwrite` or `need_dx`."""
     return argument in inspect.signature(method).parameters
 
 

@@ -35,7 +35,7 @@ class Sequential(Module):
     _unseen = True
 
     def __init__(self, *layers: Module | Iterable[Module]) -> None:
-        self.layers: list[Module] = []
+        self.layers: tuple[Module, ...] = ()
         for layer in layers:
             for each in layer if isinstance(layer, list | tuple) else (layer,):
                 self.append(each)
@@ -50,7 +50,8 @@ class Sequential(Module):
                 "Sequential.append(layer) expects a container that is not built yet; got one built "
                 f"for inputs of shape {self.input_shape}. Make Sequential(old, layer) instead."
             )
-        self.layers.append(layer)
+        self.layers = (*self.layers, layer)
+        self._planned_at = -1
         return self
 
     def build(self, shape: Shape) -> Shape:
@@ -137,6 +138,13 @@ class Sequential(Module):
 
     def named_children(self) -> Iterator[tuple[str, Module]]:
         return ((str(index), layer) for index, layer in enumerate(self.layers))
+
+    def get_config(self) -> dict[str, Any]:
+        """`{"layers": (...)}`: `Sequential(*config["layers"])` is its twin."""
+        return {"layers": self.layers}
+
+    def __repr__(self) -> str:
+        return f"Sequential({', '.join(map(repr, self.layers))})"
 
     def __iter__(self) -> Iterator[Module]:
         return iter(self.layers)

@@ -31,14 +31,10 @@ def steps(layers: Sequence[Module]) -> list[Step]:
         if kernels is not None:
             forward = partial(layer.forward, activation=kernels)
         elif may_overwrite(layers, index):
-            forward = partial(_in_place, layer)
+            forward = partial(layer.forward, overwrite=True)
         found.append(Step(index, forward, layer.backward, _to_stem(layer, index - stem)))
         index += 1 if kernels is None else 2
     return found
-
-
-def _in_place(layer: Any, x: Any) -> Any:
-    return layer.forward(x, x)
 
 
 def _to_stem(layer: Any, above: int) -> Call:

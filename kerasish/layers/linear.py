@@ -75,13 +75,13 @@ class Linear(Module):
         return (*leading, self.out_features)
 
     def forward(self, x: Tensor, activation: Kernels | None = None) -> Tensor:
-        rows = x if x.dim() == 2 else x.flatten(0, -2)  # leading axes count as one batch
         try:
+            rows = x if x.dim() == 2 else x.flatten(0, -2)  # leading axes count as one batch
             if self.bias is None:
                 y = torch.mm(rows, self.weight.data_t)
             else:
                 y = torch.addmm(self.bias.data, rows, self.weight.data_t)
-        except (AttributeError, RuntimeError):  # looked at only now: a good x costs nothing
+        except (AttributeError, IndexError, RuntimeError):  # only now: a good x costs nothing
             return self.forward(self._mended(x), activation)
         if activation is None:
             self.save_for_backward(rows)
@@ -119,6 +119,9 @@ class Linear(Module):
                 f"{self!r}.forward(x) expects a module that is built; got one that is not. Call "
                 "build(shape) first, or the module itself, which builds it."
             ) from None
+        if x.dim() < 2:
+            raise ValueError(f"{self!r} expects x of shape (N, features); got {tuple(x.shape)}. "
+                             "Give samples an axis of features, x[:, None].") from None
         self._check(x.shape[-1])
         if x.is_floating_point():
             raise  # torch's own error, about the type or the device of x

@@ -49,8 +49,8 @@ class ReLU(Module):
     def __init__(self, inplace: bool = False) -> None:
         pass
 
-    def forward(self, x: Tensor, out: Tensor | None = None) -> Tensor:
-        y = torch.relu(x) if out is None else torch.relu_(out)
+    def forward(self, x: Tensor, overwrite: bool = False) -> Tensor:
+        y = torch.relu_(x) if overwrite else torch.relu(x)
         self.save_for_backward(y)
         return y
 
@@ -91,8 +91,8 @@ class LeakyReLU(Module):
             )
         self.negative_slope = negative_slope
 
-    def forward(self, x: Tensor, out: Tensor | None = None) -> Tensor:
-        leaky_relu = _leaky_relu if out is None else _leaky_relu_
+    def forward(self, x: Tensor, overwrite: bool = False) -> Tensor:
+        leaky_relu = _leaky_relu_ if overwrite else _leaky_relu
         y = leaky_relu(x, self.negative_slope)
         self.save_for_backward(y)
         return y

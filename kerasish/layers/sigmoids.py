@@ -32,8 +32,8 @@ class Tanh(Module):
     y_range: ClassVar[tuple[float, float] | None] = (-1.0, 1.0)
     kernels: ClassVar[Kernels | None] = (torch.tanh_, _tanh_backward)
 
-    def forward(self, x: Tensor, out: Tensor | None = None) -> Tensor:
-        y = torch.tanh(x) if out is None else torch.tanh_(out)
+    def forward(self, x: Tensor, overwrite: bool = False) -> Tensor:
+        y = torch.tanh_(x) if overwrite else torch.tanh(x)
         self.save_for_backward(y)
         return y
 
@@ -61,8 +61,8 @@ class Sigmoid(Module):
     y_range: ClassVar[tuple[float, float] | None] = (0.0, 1.0)
     kernels: ClassVar[Kernels | None] = (torch.sigmoid_, _sigmoid_backward)
 
-    def forward(self, x: Tensor, out: Tensor | None = None) -> Tensor:
-        y = torch.sigmoid(x) if out is None else torch.sigmoid_(out)
+    def forward(self, x: Tensor, overwrite: bool = False) -> Tensor:
+        y = torch.sigmoid_(x) if overwrite else torch.sigmoid(x)
         self.save_for_backward(y)
         return y
 

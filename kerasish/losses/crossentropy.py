@@ -112,7 +112,7 @@ class CrossEntropy(Loss):
         indices = not t.is_floating_point()
         p: Tensor = log_p.exp_()
         if self.from_logits and indices:
-            dy = p.scatter_add_(self.axis, t, p.new_tensor(-1.0).expand(t.shape))
+            dy = p.scatter_add_(self.axis, t, p.new_full((), -1.0).expand(t.shape))
         elif self.from_logits:
             dy = p.mul_(t.sum(self.axis, keepdim=True)).sub_(t)
         elif indices:
@@ -134,8 +134,8 @@ class CrossEntropy(Loss):
         return y_true if y_true.dim() == y_pred.dim() else y_true.unsqueeze(self.axis)
 
     def check_shapes(self, y_pred: tuple[int, ...], y_true: tuple[int, ...]) -> None:
-        axis = self.axis % max(len(y_pred), 1)
-        if len(y_pred) < 2 or y_pred[axis] < 2:
+        axis = self.axis if self.axis >= 0 else len(y_pred) + self.axis
+        if not 1 <= axis < len(y_pred) or y_pred[axis] < 2:
             raise ValueError(
                 f"{self!r} expects y_pred with two classes or more on axis {self.axis}; got shape "
                 f"{y_pred}. Use BinaryCrossEntropy for one output of yes or no."

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from kerasish.losses.loss import Loss
+from kerasish.shapes import alike
 
 
 class MSE(Loss):
@@ -27,7 +28,7 @@ class MSE(Loss):
     def forward(
         self, y_pred: Tensor, y_true: Tensor, sample_weight: Tensor | None = None
     ) -> Tensor:
-        error = torch.sub(y_pred, self.matched(y_pred, y_true))
+        error = torch.sub(y_pred, alike(self, y_pred, y_true))
         share = (error.numel() or 1) ** -0.5
         line = error.mul_(share).reshape(-1)  # now its square is the mean
         if sample_weight is None:

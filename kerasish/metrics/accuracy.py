@@ -29,6 +29,7 @@ class BinaryAccuracy(ElementwiseMean):
         0.5
     """
 
+    runs_in_step: ClassVar[bool] = True
     higher_is_better: ClassVar[bool | None] = True
 
     def __init__(self, threshold: float = 0.5, target_threshold: float | None = None) -> None:
@@ -58,6 +59,7 @@ class CategoricalAccuracy(Mean):
         1.0
     """
 
+    runs_in_step: ClassVar[bool] = True
     higher_is_better: ClassVar[bool | None] = True
 
     def __init__(self, axis: int = 1) -> None:
@@ -93,11 +95,12 @@ def accuracy_for(
         return BinaryAccuracy(threshold=sum(y_range) / 2)
     if y_true is None:
         return None
-    for low, high in ((0, 1), (-1, 1)):
-        if bool(((y_true == low) | (y_true == high)).all()):
-            return BinaryAccuracy(threshold=(low + high) / 2)
+    pairs = [(low, high) for low, high in ((0, 1), (-1, 1))
+             if bool(((y_true == low) | (y_true == high)).all())]
+    if len(pairs) == 1:  # all targets 1 would fit both
+        return BinaryAccuracy(threshold=sum(pairs[0]) / 2)
     raise ValueError(
         f"compile(metrics) expects targets that tell what 'accuracy' means with {loss!r}; got "
-        f"targets from {float(y_true.min()):g} to {float(y_true.max()):g}, neither all 0 and 1 nor "
-        "all -1 and 1. Say which with metrics=[BinaryAccuracy(threshold=...)]."
+        f"targets from {float(y_true.min()):g} to {float(y_true.max()):g}, neither 0 and 1 nor "
+        "-1 and 1. Say which with metrics=[BinaryAccuracy(threshold=...)]."
     )

@@ -125,9 +125,15 @@ class FunctionMetric(Mean):
         function: gives a tensor with the sample as axis 0, or one number.
     """
 
+    runs_in_step: ClassVar[bool] = False
+
     def __init__(self, function: Callable[[Tensor, Tensor], Any]) -> None:
         self.function = function
         self.name = getattr(function, "__name__", type(function).__name__)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "FunctionMetric":
+        """Sums of its own, the function itself: what it may be bound to is not ours to copy."""
+        return FunctionMetric(self.function)
 
     def values(self, y_pred: Tensor, y_true: Tensor) -> Tensor:
         values = torch.as_tensor(self.function(y_true, y_pred))

@@ -50,7 +50,7 @@ def named_metrics(wanted: Any, loss: Loss, y_range: Range) -> dict[str, Metric |
     listed = list(wanted) if isinstance(wanted, list | tuple) else [wanted]
     for each in [] if wanted is None else listed:
         metric: Metric | None
-        if isinstance(each, str) and each in _ACCURACY:
+        if isinstance(each, str) and each.lower() in _ACCURACY:
             name, metric = each, accuracy_for(loss, y_range)
         else:
             metric = get(each)
@@ -65,7 +65,7 @@ def decided_by(
     """The same with every "accuracy" decided, by the targets if need be."""
     decided = {}
     for name, metric in named.items():
-        decided[name] = metric or accuracy_for(loss, y_range, y_true)
+        decided[name] = accuracy_for(loss, y_range, y_true) if metric is None else metric
     return {name: metric for name, metric in decided.items() if metric is not None}
 
 

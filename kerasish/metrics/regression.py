@@ -16,6 +16,7 @@ class MSE(ElementwiseMean):
     Shapes: y_pred and y_true (N, ...), the same; (N,) counts as (N, 1).
     """
 
+    runs_in_step: ClassVar[bool] = True
     higher_is_better: ClassVar[bool | None] = False
 
     def values(self, y_pred: Tensor, y_true: Tensor) -> Tensor:
@@ -30,6 +31,7 @@ class MAE(ElementwiseMean):
     Shapes: y_pred and y_true (N, ...), the same; (N,) counts as (N, 1).
     """
 
+    runs_in_step: ClassVar[bool] = True
     higher_is_better: ClassVar[bool | None] = False
 
     def values(self, y_pred: Tensor, y_true: Tensor) -> Tensor:

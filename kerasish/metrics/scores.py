@@ -9,6 +9,10 @@ from torch import Tensor
 
 from kerasish.metrics.metric import Mean, Metric
 
+_BLOCK, _BLOCK_BATCHES = 4096, 256
+"""Small batches are held until so many predictions, or batches, have come together: a metric costs
+several operations, which on a batch of one is as much as the layers do."""
+
 
 class Scores:
     """Running means of the loss and of the metrics, by the names that logs show.
@@ -19,6 +23,10 @@ class Scores:
 
     def __init__(self, metrics: dict[str, Metric]) -> None:
         self.loss, self.metrics = Mean(), metrics
+        self._quick = [m for m in metrics.values() if vars(type(m)).get("runs_in_step")]
+        self._others = [m for m in metrics.values() if m not in self._quick]
+        self._held: list[tuple[Tensor, Tensor, Tensor | None]] = []
+        self._held_size = 0
         self.updates = 0
         """Batches ever taken in; never reset, so that it tells one moment from another."""
 
@@ -31,6 +39,7 @@ class Scores:
     def reset(self) -> None:
         """Forgets all batches."""
         self.loss.reset()
+        self._held, self._held_size = [], 0
         for metric in self.metrics.values():
             metric.reset()
 
@@ -40,15 +49,28 @@ class Scores:
         """Takes in one batch; reads nothing back from the device."""
         self.updates += 1
         self.loss.add(loss, y_pred.shape[0])
-        for metric in self.metrics.values():
-            if metric.runs_in_step:
+        for metric in self._others:
+            with torch.inference_mode(False):
                 metric.update(y_pred, y_true, sample_weight)
-            else:
-                with torch.inference_mode(False):
-                    metric.update(y_pred, y_true, sample_weight)
+        if self._quick:
+            self._held.append((y_pred, y_true, sample_weight))
+            self._held_size += y_pred.numel()
+            if self._held_size >= _BLOCK or len(self._held) >= _BLOCK_BATCHES:
+                self._take_in()
+
+    def _take_in(self) -> None:
+        """Gives the batches that are held to the metrics of the library, as one."""
+        if not self._held:
+            return
+        y_pred, y_true, weights = zip(*self._held, strict=True)
+        self._held, self._held_size = [], 0
+        weight = None if weights[0] is None else torch.cat(weights)
+        for metric in self._quick:
+            metric.update(torch.cat(y_pred), torch.cat(y_true), weight)
 
     def results(self) -> dict[str, float]:
         """The values so far, read from the device."""
+        self._take_in()
         return {"loss": self.loss.result()} | {
             name: metric.result() for name, metric in self.metrics.items()
         }

@@ -42,7 +42,9 @@ class Optimizer(Configured):
     def __init__(self, learning_rate: Rate) -> None:
         self.learning_rate = learning_rate
         self.iterations = 0
+        self.parameters: list[Parameter] = []
         self.flats: list[FlatParameters] = []
+        self.built, self._planned_at = False, -1
         self._owner: weakref.ref[object] | None = None
 
     @property
@@ -63,7 +65,7 @@ class Optimizer(Configured):
 
     def build(self, parameters: Iterable[Parameter]) -> "Optimizer":
         """Lays the parameters down in flat vectors and makes the slots."""
-        self.parameters = list(dict.fromkeys(parameters))
+        self.parameters, self.built = list(dict.fromkeys(parameters)), True
         self.flats = flatten(self.parameters)
         with torch.inference_mode(False):  # slots outlive every step
             self.state = {flat: {slot: torch.zeros_like(flat.data) for slot in self.slots}
@@ -76,10 +78,11 @@ class Optimizer(Configured):
 
         Raises: ValueError if it is another's: its slots would mix two trainings.
         """
-        if self._owner is not None and self._owner() is not owner:
+        taken = self._owner() is not owner if self._owner is not None else self.built
+        if taken:
             raise ValueError(
                 f"compile(optimizer) expects an optimizer of its own for each model; got {self!r}, "
-                "which trains another one. Make a new one."
+                "which trains something else. Make a new one."
             )
         self._owner = weakref.ref(owner)
 
@@ -111,6 +114,9 @@ class Optimizer(Configured):
 
     def _plan(self) -> None:
         """Binds the stretches to work on; again when a parameter is frozen or thawed."""
+        if not self.built:
+            raise RuntimeError(f"{self!r}.step() expects parameters to train; got none yet. Call "
+                               "build(parameters) first, or compile a model with it.")
         own = set(self.parameters)
         trained = {parameter for parameter in own if parameter.trainable}
         self._gradients = [flat.grad[run] for flat in self.flats for run in flat.runs(own)]

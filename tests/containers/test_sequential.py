@@ -60,7 +60,7 @@ def test_modules_come_one_by_one_or_in_lists() -> None:
     a, b, c = Linear(3), Tanh(), Linear(1)
     for net in (Sequential(a, b, c), Sequential([a, b, c]), Sequential(a, (b, c)),
                 Sequential().append(a).append(b).append(c)):
-        assert net.layers == list(net) == [a, b, c]
+        assert list(net.layers) == list(net) == [a, b, c]
         assert len(net) == 3 and net[1] is b and net[-1] is c
 
 
