@@ -38,8 +38,8 @@ class Callback:
     """The names that `on_epoch_begin` or `on_epoch_end` put into the logs; None if not declared."""
 
     runs_in_step: ClassVar[bool] = False
-    """Whether batch hooks may run in torch's inference mode as the step does, which saves leaving
-    it; only for callbacks that make no tensors."""
+    """Whether batch hooks may run in torch's inference mode as the step does, and without logs: for
+    callbacks that make no tensors and seldom want a number."""
 
     def set_model(self, model: Any) -> None:
         """Takes the model that the hooks are about."""
@@ -134,7 +134,7 @@ class CallbackList(Callback):
         self, callbacks: Any = None, model: Any = None, params: dict[str, Any] | None = None
     ) -> None:
         self.callbacks = list(_flat(callbacks))
-        self._listeners: dict[str, list[Hook]] = {}
+        self._listeners: dict[str, list[tuple[bool, Hook]]] = {}
         known, is_open = list((params or {}).get("logs", ())), False
         for callback in self.callbacks:
             callback.set_model(model)
@@ -145,16 +145,19 @@ class CallbackList(Callback):
     def __iter__(self) -> Iterator[Callback]:
         return iter(self.callbacks)
 
-    def listeners(self, hook: str) -> list[Hook]:
-        """That batch hook of the callbacks that do something in it."""
+    def listeners(self, hook: str, ticking: bool | None = None) -> list[Hook]:
+        """That batch hook of the callbacks that do something in it.
+
+        With ticking=True only of those that run in the step, and with False only of the others.
+        """
         if hook not in self._listeners:
             alias = hook.replace("_train", "")
             self._listeners[hook] = [
-                _outside_the_step(callback, getattr(callback, hook))
+                (callback.runs_in_step, _outside_the_step(callback, getattr(callback, hook)))
                 for callback in self.callbacks
-                if callback.listens(hook) or (hasattr(callback, alias) and callback.listens(alias))
+                if callback.listens(hook) or callback.listens(alias)
             ]
-        return self._listeners[hook]
+        return [call for ticks, call in self._listeners[hook] if ticking in (None, ticks)]
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         for callback in self.callbacks:

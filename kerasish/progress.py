@@ -93,7 +93,8 @@ class ProgressLine(Callback):
             if self._bar is None:  # a shorter epoch needs no bar
                 self._bar = _bar(self._title, self.params.get("steps"))
                 self._bar.start_t -= now - self._started
-            self._bar.set_postfix_str(shown(logs or {}, ", "), refresh=False)
+            logs = self.model.scores.results() if logs is None else logs
+            self._bar.set_postfix_str(shown(logs, ", "), refresh=False)
             self._draw()
 
     def _draw(self) -> None:

@@ -139,7 +139,8 @@ class Trainer:
 
     def train_epoch(self, batches: Iterable[Batch], hooks: CallbackList) -> None:
         """One pass over the batches; nothing in it waits for the device."""
-        begin, end = (hooks.listeners(f"on_train_batch_{when}") for when in ("begin", "end"))
+        begin = hooks.listeners("on_train_batch_begin")
+        ticks, end = (hooks.listeners("on_train_batch_end", ticking) for ticking in (True, False))
         scores = self.scores
         scores.reset()
         with torch.inference_mode():
@@ -154,6 +155,8 @@ class Trainer:
                     logs = RunningLogs(scores)
                     for hook in end:
                         hook(self.batch, logs)
+                for hook in ticks:
+                    hook(self.batch)
                 if self.stop_training:
                     break
 

@@ -229,6 +229,13 @@ def test_cross_entropy_refuses_one_class_and_names_the_loss_for_it(from_logits: 
     for labels in (torch.zeros(4, dtype=torch.int64), torch.zeros(4, 1)):
         with pytest.raises(ValueError, match=r"two classes or more .*BinaryCrossEntropy"):
             loss.check_targets((4, 1), labels)
+    with pytest.raises(ValueError, match="two classes or more"):
+        loss.check_targets((4,), torch.zeros(4))
+
+
+def test_cross_entropy_takes_shares_of_any_type_before_training() -> None:
+    for shares in (torch.full((4, 3), 1 / 3), torch.eye(3, dtype=torch.int64)[[0, 1, 2, 0]]):
+        CrossEntropy().check_targets((4, 3), shares)
 
 
 @pytest.mark.parametrize("shape", [(3,), (4, 3), (1,), (4, 1), ()], ids=str)

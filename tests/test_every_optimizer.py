@@ -331,6 +331,8 @@ def test_a_copy_goes_on_by_itself_as_the_original_would_have(row: Row) -> None:
         optimizer.step()
     other, copied = copy.deepcopy((own, optimizer))
     assert copied.iterations == 3 and copied.parameters == other
+    copied.zero_grad()
+    assert not any(p.grad.any() for p in other) and all(p.grad.any() for p in own)
     before = [p.data.clone() for p in own]
     for step in range(3, 6):
         give_gradients(other, step)
@@ -340,8 +342,6 @@ def test_a_copy_goes_on_by_itself_as_the_original_would_have(row: Row) -> None:
         give_gradients(own, step)
         optimizer.step()
     assert all(torch.equal(p.data, o.data) for p, o in zip(own, other, strict=True))
-    copied.zero_grad()
-    assert not any(p.grad.any() for p in other) and all(p.grad.any() for p in own)
 
 
 # ---- settings -------------------------------------------------------------------------------
@@ -374,6 +374,10 @@ def test_a_share_out_of_range_is_refused(make: Callable[[Any], Optimizer], argum
     with pytest.raises(ValueError, match=rf"{argument} expects a number from 0 to below 1") as e:
         make(value)
     assert f"got {value!r}" in str(e.value)
+
+
+def test_whole_numbers_are_numbers() -> None:
+    assert SGD(1, momentum=0).learning_rate == 1 and Adam(1, beta_1=0, beta_2=0, epsilon=1)
 
 
 @pytest.mark.parametrize("epsilon", [0.0, -1e-8, float("nan")])

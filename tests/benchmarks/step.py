@@ -10,13 +10,14 @@ import os
 import platform
 import pty
 import statistics
+import subprocess
 import sys
 import termios
-import threading
 import time
 from collections.abc import Callable
 from contextlib import contextmanager, redirect_stdout
 from itertools import pairwise
+from typing import TextIO
 
 import torch
 
@@ -142,33 +143,17 @@ def kerasish_fit(x, y, batch_size: int, epochs: int, verbose: int = 0) -> Run:
 
 @contextmanager
 def terminal():
-    """Standard output on a pseudo-terminal, whose other end is read and dropped."""
+    """Standard output on a pseudo-terminal, read by a process of its own as a real one is."""
     reader, writer = pty.openpty()
     termios.tcsetwinsize(writer, (24, 100))
-
-    def drop() -> None:
+    with subprocess.Popen(["cat"], stdin=reader, stdout=subprocess.DEVNULL,
+                          stderr=subprocess.DEVNULL) as screen:
+        os.close(reader)
         try:
-            while os.read(reader, 65536):
-                pass
-        except OSError:
-            pass
-
-    thread = threading.Thread(target=drop, daemon=True)
-    thread.start()
-    with os.fdopen(writer, "w") as file, redirect_stdout(file):
-        yield
-    os.close(reader)
-    thread.join(timeout=5)
-
-
-def with_bar(run: Run) -> Run:
-    """The same with the progress bar on a terminal."""
-
-    def shown() -> object:
-        with terminal():
-            return run()
-
-    return shown
+            with os.fdopen(writer, "w") as file:
+                yield file
+        finally:
+            screen.terminate()
 
 
 def measure(contestants: dict[str, Run], rounds: int, steps: int) -> dict[str, list[float]]:
@@ -186,13 +171,20 @@ def compare(batch_size: int, rounds: int, epochs: int) -> dict[str, list[float]]
     """Measures all contestants at one batch size."""
     (x, y), _ = datasets.disc(train=SAMPLES, test=0)
     data = (x, y, batch_size, epochs)
-    contestants = {
-        "plain torch": plain_torch(*data),
-        "bare kernels": bare_kernels(*data),
-        "fit": kerasish_fit(*data),
-        "fit with bar": with_bar(kerasish_fit(*data, verbose=1)),
-    }
-    return measure(contestants, rounds, epochs * -(-SAMPLES // batch_size))
+    with terminal() as screen:
+        shown = kerasish_fit(*data, verbose=1)
+        return measure({
+            "plain torch": plain_torch(*data),
+            "bare kernels": bare_kernels(*data),
+            "fit": kerasish_fit(*data),
+            "fit with bar": lambda: shown_on(screen, shown),
+        }, rounds, epochs * -(-SAMPLES // batch_size))
+
+
+def shown_on(screen: TextIO, run: Run) -> object:
+    """Runs with standard output there."""
+    with redirect_stdout(screen):
+        return run()
 
 
 def main() -> None:

@@ -493,6 +493,18 @@ def test_backward_goes_no_further_than_the_lowest_module_that_is_trained(stem: i
     assert [layer.backwards for layer in linears] == [1] * stem + [2] * (4 - stem)
 
 
+def test_a_frozen_container_is_unwound_as_a_whole() -> None:
+    inner, x, dy = deep(Counting, depth=2), numbers(4, 3), numbers(4, 3)
+    net = Sequential(inner, Linear(3), Tanh())
+    net.build((3,))
+    net.to(dtype=torch.float64)
+    freeze(inner, 0, 2)
+    run(net, x, dy, need_dx=False)
+    assert [layer.backwards for layer in inner.layers[::2]] == [0, 0]
+    assert [layer.unwinds for layer in inner.layers[::2]] == [1, 1]
+    assert unwound(net)
+
+
 @pytest.mark.parametrize("stem", range(4))
 def test_the_lowest_module_that_is_trained_is_told_that_nobody_needs_dx(stem: int) -> None:
     net, x, dy = deep(Asked), numbers(4, 3), numbers(4, 3)
