@@ -13,7 +13,7 @@ from kerasish.containers import Sequential
 from kerasish.containers.grants import takes
 from kerasish.data import Arrays, as_tensor
 from kerasish.history import History
-from kerasish.hooks import CallbackList
+from kerasish.hooks import Callback, CallbackList
 from kerasish.module import Module
 from kerasish.plan import check_batch_size, labelled, make_plan
 from kerasish.progress import ProgressLine, check_verbose
@@ -29,7 +29,7 @@ class Model(Compilable):
 
     Args:
         modules: one module, or several or a list of them, which become a Sequential. A module that
-            is built already keeps its weights.
+            is built already keeps its weights. Outside training it is kept in evaluation mode.
         device: "auto" is CUDA if there is one, else the CPU; or "cpu", or a torch device.
 
     Example:
@@ -80,7 +80,8 @@ class Model(Compilable):
                 epoch, 2 a line an epoch.
             callbacks: one Callback, or a list; they are told in order.
             validation_split: the share of samples, from the end, that is held back for validation.
-            validation_data: (x, y) to validate on after each epoch; goes before validation_split.
+            validation_data: (x, y), or (x, y, sample weights), to validate on after each epoch;
+                goes before validation_split.
             shuffle: whether each epoch has an order of its own.
             initial_epoch: the epoch to start with, counted from 0.
             seed: decides the initial values of what is built here, the order and the noise. None
@@ -92,8 +93,7 @@ class Model(Compilable):
         plan = make_plan(x, y, batch_size, epochs, validation_split, validation_data, shuffle,
                          initial_epoch, seed)
         history = History()
-        given = [] if callbacks is None else [callbacks]
-        hooks = self._hooks("fit", [*given, history], verbose, plan.data, plan.batch_size,
+        hooks = self._hooks("fit", callbacks, verbose, plan.data, plan.batch_size, history,
                             epochs=plan.epochs.stop, seed=plan.seed,
                             logs=self._log_names(plan.validation is not None))
         with self._training_alone("fit"), hooks.closing():
@@ -115,7 +115,7 @@ class Model(Compilable):
         callbacks: Any = None,
         return_dict: bool = False,
     ) -> Any:
-        """The loss and the metrics on other data, in evaluation mode; changes nothing.
+        """The loss and the metrics on other data, in evaluation mode; changes no parameter.
 
         Returns: the loss, or a list [loss, *metrics] if there are metrics, or with
             return_dict=True a dictionary with `metrics_names` as keys.
@@ -158,7 +158,7 @@ class Model(Compilable):
         return _answer(scores.results(), return_dict)
 
     def test_on_batch(self, x: ArrayLike, y: ArrayLike, return_dict: bool = False) -> Any:
-        """The loss and the metrics of one batch, as `evaluate` returns them; changes nothing."""
+        """The loss and the metrics of one batch, as `evaluate` returns them."""
         self._require_compiled("test_on_batch")
         size = max(1, len(as_tensor("test_on_batch(x)", x)))
         return self.evaluate(x, y, size, verbose=0, return_dict=return_dict)
@@ -177,12 +177,12 @@ class Model(Compilable):
 
     def _hooks(
         self, who: str, callbacks: Any, verbose: str | int, data: Arrays, batch_size: int,
-        **more: Any,
+        *own: Callback, **more: Any,
     ) -> CallbackList:
         """The callbacks of one run, told what is known of it; the progress line comes last."""
         given = [] if callbacks is None else [callbacks]
         params = {"verbose": check_verbose(who, verbose), "steps": -(-len(data) // batch_size)}
-        return CallbackList([given, ProgressLine()], self, {**params, **more})
+        return CallbackList([*given, *own, ProgressLine()], self, {**params, **more})
 
     def __getstate__(self) -> dict[str, Any]:
         """A copy is not being trained, whatever the model is at the moment."""

@@ -94,16 +94,18 @@ def labelled(who: str, x: ArrayLike, y: ArrayLike, sample_weight: ArrayLike = No
 
 def check_batch_size(who: str, value: int | None) -> int:
     """Hands a batch size back if it is one; None is Keras' 32."""
-    return check_count(f"{who}(batch_size)", 32 if value is None else value, least=1)
+    batch_size = 32 if value is None else value
+    return check_count(f"{who}(batch_size)", batch_size, 1, "32 is a usual batch size.")
 
 
-def check_count(who: str, value: Any, least: int = 0) -> int:
+def check_count(
+    who: str, value: Any, least: int = 0, fix: str = "10, for instance, is one."
+) -> int:
     """Hands a count back if it is a whole number, and large enough."""
     try:
         count = operator.index(value)
     except TypeError:
         count = least - 1
     if count < least or isinstance(value, bool):
-        raise ValueError(f"{who} expects a whole number of at least {least}; got {value!r}. "
-                         "32 is a usual batch size, 10 a usual number of epochs.")
+        raise ValueError(f"{who} expects a whole number of at least {least}; got {value!r}. {fix}")
     return count

@@ -147,7 +147,8 @@ def notice(text: str) -> None:
 def draws_bars() -> bool:
     """Whether standard output can redraw a line: a terminal, or a notebook's cell."""
     try:
-        return sys.stdout.isatty() or "ipykernel" in sys.modules
+        in_notebook = type(sys.stdout).__module__.startswith("ipykernel")
+        return in_notebook or sys.stdout.isatty()
     except (AttributeError, ValueError):
         return False
 

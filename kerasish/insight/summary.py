@@ -18,7 +18,7 @@ def summary(model: Any) -> str:
     total = sum(p.data.numel() for p in parameters)
     trainable = sum(p.data.numel() for p in parameters if p.trainable)
     size = sum(p.data.nbytes for p in parameters)
-    rows.append(("Total", "", f"{total:,}" if model.built else "?", f"{size:,}"))
+    rows.append(("Total", "", *_counts(model.built, total, size)))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(_aligned(row, widths)).rstrip() for row in rows]
     rule = "-" * max(map(len, lines))
@@ -43,7 +43,11 @@ def _row(path: str, module: Module) -> tuple[str, str, str, str]:
     count = sum(p.data.numel() for p in _own_parameters(module))
     size = sum(p.data.nbytes for p in _own_parameters(module))
     name = f"{path} {module!r}".strip()
-    return name, shape, f"{count:,}" if module.built else "?", f"{size:,}" if module.built else "?"
+    return name, shape, *_counts(module.built, count, size)
+
+
+def _counts(built: bool, parameters: int, size: int) -> tuple[str, str]:
+    return (f"{parameters:,}", f"{size:,}") if built else ("?", "?")
 
 
 def _aligned(row: tuple[str, ...], widths: list[int]) -> list[str]:

@@ -54,6 +54,11 @@ class Linear(Module):
         dtype: torch.dtype | None = None,
     ) -> None:
         if out_features is None:
+            if "in_features" in self._arguments[1]:
+                raise ValueError(
+                    f"Linear(in_features) expects out_features beside it; got {in_features!r} "
+                    f"alone. Write Linear({in_features!r}) for that many outputs."
+                )
             in_features, out_features = None, in_features
         self.in_features = None if in_features is None else _size("in_features", in_features)
         self.out_features = _size("out_features", out_features)
