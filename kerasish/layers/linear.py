@@ -1,7 +1,7 @@
 """The dense layer: every output sees every input."""
 
 import math
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -109,6 +109,12 @@ class Linear(Module):
             return None
         dx = torch.mm(rows, weight.data)
         return dx if flat_dy is dy else dx.view(*dy.shape[:-1], dx.shape[1])
+
+    def get_config(self) -> dict[str, Any]:
+        config = super().get_config()
+        if "out_features" not in config:  # a single size was meant for it
+            config = {"out_features": config.pop("in_features"), **config}
+        return config
 
     def _check(self, features: int) -> None:
         if self.in_features not in (None, features):
