@@ -135,6 +135,15 @@ def test_a_size_of_input_alone_is_refused() -> None:
         Linear(in_features=5)
 
 
+def test_a_subclass_of_linear_has_arguments_of_its_own() -> None:
+    class Wide(Linear):
+        def __init__(self, in_features: int) -> None:
+            super().__init__(25)
+
+    assert Wide(in_features=2).out_features == 25
+    assert Wide(in_features=2).get_config() == {"in_features": 2}
+
+
 def test_samples_without_features_are_refused_by_a_built_linear() -> None:
     linear = Linear(2)
     linear.build((3,))

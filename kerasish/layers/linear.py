@@ -54,7 +54,7 @@ class Linear(Module):
         dtype: torch.dtype | None = None,
     ) -> None:
         if out_features is None:
-            if "in_features" in self._arguments[1]:
+            if type(self) is Linear and "in_features" in self._arguments[1]:
                 raise ValueError(
                     f"Linear(in_features) expects out_features beside it; got {in_features!r} "
                     f"alone. Write Linear({in_features!r}) for that many outputs."
@@ -112,7 +112,7 @@ class Linear(Module):
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()
-        if "out_features" not in config:  # a single size was meant for it
+        if type(self) is Linear and "out_features" not in config:  # a single size is meant for it
             config = {"out_features": config.pop("in_features"), **config}
         return config
 
