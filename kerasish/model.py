@@ -155,7 +155,7 @@ class Model(Compilable):
         with self._training_alone("train_on_batch"), self.cleared_after():
             with mode(self.module.modules(), training=True), torch.inference_mode():
                 scores.update(*self.train_step(*batch), *batch[1:])
-        return _answer(scores.results(), return_dict)
+        return _answer(scores.final_results(), return_dict)
 
     def test_on_batch(self, x: ArrayLike, y: ArrayLike, return_dict: bool = False) -> Any:
         """The loss and the metrics of one batch, as `evaluate` returns them."""

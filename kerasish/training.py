@@ -127,7 +127,7 @@ class Trainer:
             noise = drawing_from(partial(plan.noise, epoch, self.device))
             with mode(parts, training=True), noise:
                 self.train_epoch(batches, hooks)
-            logs = self.scores.results()
+            logs = self.scores.final_results()
             if plan.validation is not None:
                 validation = self.test_epoch(plan.validation.batches(plan.batch_size), hooks)
                 logs |= {f"val_{name}": value for name, value in validation.items()}
@@ -176,7 +176,7 @@ class Trainer:
                     logs = RunningLogs(scores)
                     for hook in end:
                         hook(batch, logs)
-        results = scores.results()
+        results = scores.final_results()
         hooks.on_test_end(dict(results))
         return results
 

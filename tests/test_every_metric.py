@@ -220,6 +220,13 @@ def test_sums_are_exact_over_many_batches(row: Row) -> None:
     assert metric.result() == pytest.approx(row.result, rel=1e-9, abs=1e-9)
 
 
+def test_a_mean_of_many_numbers_does_not_drift() -> None:
+    mean, tenth = Mean(), torch.tensor(0.1)
+    for _ in range(20_000):
+        mean.add(tenth, 3)
+    assert mean.result() == pytest.approx(float(tenth), rel=1e-12)
+
+
 @each
 def test_nothing_it_keeps_is_an_inference_tensor(row: Row) -> None:
     metric = row.make()

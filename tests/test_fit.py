@@ -403,6 +403,20 @@ def test_a_step_that_raised_leaves_nothing_saved(method: str) -> None:
     assert not any(part._saved for part in [model.loss, *model.module.modules()])
 
 
+def test_an_epoch_that_raised_leaves_nothing_in_the_logs_of_the_next_one() -> None:
+    class Fails(Callback):
+        def on_train_batch_end(self, batch, logs=None) -> None:
+            if batch == 2:
+                raise ArithmeticError("no")
+
+    model = compiled(SGD(0.0), ["accuracy", "mae"])
+    expected = model.fit(*data(), epochs=1, verbose=0).history
+    with pytest.raises(ArithmeticError, match="no"):
+        model.fit(*data(), batch_size=1, verbose=0, callbacks=Fails())
+    again = model.fit(*data(), epochs=1, verbose=0).history
+    assert {name: pytest.approx(values) for name, values in expected.items()} == again
+
+
 def test_the_error_of_a_module_names_its_place() -> None:
     fragile = Fragile()
     fragile.fails = True

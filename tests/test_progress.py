@@ -131,7 +131,10 @@ def test_verbose_0_prints_nothing_on_a_terminal(monkeypatch) -> None:
     assert terminal.getvalue() == "", "notices go to standard error"
 
 
-def test_notices_go_to_standard_error(capsys) -> None:
+@pytest.mark.parametrize("drawn", [True, False], ids=["after a bar", "without any bar"])
+def test_notices_go_to_standard_error(drawn: bool, capsys, monkeypatch) -> None:
+    if not drawn:
+        monkeypatch.delitem(sys.modules, "tqdm")
     stopper = EarlyStopping("loss", mode="max", verbose=1, restore_best_weights=True)
     compiled().fit(*data(), epochs=9, verbose=0, callbacks=stopper)
     out, err = capsys.readouterr()
@@ -249,6 +252,25 @@ def test_evaluate_on_a_terminal_shows_a_bar_and_keeps_its_answer(monkeypatch) ->
     assert f"loss: {loss:.4f}" in row and f"accuracy: {accuracy:.4f}" in row
 
 
+def test_predict_on_a_terminal_counts_and_leaves_nothing_behind(monkeypatch) -> None:
+    terminal, clock = on_terminal(monkeypatch), Clock(monkeypatch, seconds=0.5)
+    clock.on_predict_batch_end = clock.on_train_batch_end
+    compiled().predict(data()[0], batch_size=1, callbacks=clock)
+    shown = terminal.getvalue()
+    assert "Predict" in shown and " 20/40" in shown and "outputs" not in shown
+    assert kept(shown) == []
+
+
+def test_a_notebook_shows_a_bar(monkeypatch) -> None:
+    terminal, clock = on_terminal(monkeypatch), Clock(monkeypatch, seconds=0.5)
+    monkeypatch.setattr(Terminal, "isatty", lambda self: False)
+    compiled().fit(*data(), callbacks=clock)
+    assert len(plain(terminal.getvalue())) == 1, "and a pipe does not"
+    monkeypatch.setattr(Terminal, "__module__", "ipykernel.iostream")
+    compiled().fit(*data(), callbacks=clock)
+    assert "%|" in terminal.getvalue()
+
+
 class Stops(Callback):
     """Ends training at a batch, or at an epoch."""
 
@@ -286,14 +308,17 @@ def test_evaluate_after_a_stopped_fit_is_shown_whole(monkeypatch) -> None:
 
 def test_the_bar_is_gone_when_training_raises(monkeypatch) -> None:
     terminal = on_terminal(monkeypatch)
-    class Fails(Callback):
-        def on_train_batch_end(self, batch, logs=None) -> None:
-            raise ValueError("no")
+    class Fails(Clock):
+        def on_train_batch_begin(self, batch, logs=None) -> None:
+            if batch == 20:
+                raise ValueError("no")
 
     model = compiled()
-    with pytest.raises(ValueError, match="no"):
-        model.fit(*data(), callbacks=Fails())
-    assert not tqdm.std.tqdm._instances, "no bar is left open"
+    with pytest.raises(ValueError, match="no") as caught:
+        model.fit(*data(), batch_size=1, callbacks=Fails(monkeypatch, seconds=0.5))
+    assert " 20/40" in terminal.getvalue(), "there was a bar"
+    assert caught.value.__traceback__, "the error keeps all that was running alive"
+    assert not tqdm.std.tqdm._instances and kept(terminal.getvalue()) == []
     model.fit(*data(), epochs=1)
     assert kept(terminal.getvalue())[-1].startswith("Epoch 1/1")
 

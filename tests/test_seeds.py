@@ -225,6 +225,26 @@ def test_what_is_shown_or_watched_does_not_change_how_a_model_is_trained(argumen
     assert same(({}, plain[1]), ({}, watched[1]))
 
 
+@pytest.mark.parametrize("every", [1, 3, 50])
+def test_looking_at_running_means_changes_no_bit_of_the_final_ones(every: int) -> None:
+    class Looks(Callback):
+        def on_train_batch_end(self, batch, logs=None) -> None:
+            if batch % every == 0:
+                logs["mae"]
+
+        on_test_batch_end = on_train_batch_end
+
+    def logged(callback: Callback | None) -> dict:
+        model = Model(Linear(6, dtype=torch.float64), device="cpu")
+        model.compile(optimizer=SGD(0.01), loss="mse", metrics=["mae", "mse"])
+        x = torch.randn(400, 2, generator=torch.Generator().manual_seed(0))
+        y = torch.randn(400, 6, generator=torch.Generator().manual_seed(1))
+        return model.fit(x, y, batch_size=3, epochs=3, verbose=0, seed=0, callbacks=callback,
+                         validation_split=0.5).history
+
+    assert logged(Looks()) == logged(None)
+
+
 # ---- what a run must not change -----------------------------------------------------------------
 
 

@@ -35,7 +35,7 @@ def test_a_model_that_is_not_built_shows_its_layers_and_no_sizes(capsys) -> None
     assert re.split(r" {2,}", lines[0]) == ["Layer", "Output shape", "Parameters", "Bytes"]
     for index, name in enumerate(["Linear(25)", "ReLU()", "Dropout(0.1)", "Linear(1, bias=False)"]):
         assert cells(lines, f"{index} {name}")[1] == "?"
-    assert "?" in cells(lines, "Total") and lines[-1] == "Not compiled yet."
+    assert cells(lines, "Total") == ["Total", "?", "?"] and lines[-1] == "Not compiled yet."
 
 
 def test_a_built_model_shows_shapes_parameters_and_bytes(capsys) -> None:
@@ -89,14 +89,15 @@ def test_the_rows_add_up_to_the_total(capsys) -> None:
         def build(self, shape):
             shape = self.inner.build(shape)
             self.gain = Parameter(torch.ones(shape))
+            self.more = [Parameter(torch.ones(2)), Parameter(torch.ones(1))]
             return shape
 
     model = Model(Gain(Linear(5)), Tanh(), device="cpu")
     model.build((2,))
     lines = table(model, capsys)
-    assert cells(lines, "Total") == ["Total", "20", "80"]
+    assert cells(lines, "Total") == ["Total", "23", "92"]
     rows = [re.split(r" {2,}", line) for line in lines if re.match(r"\d", line)]
-    assert sum(int(row[2]) for row in rows) == 20
+    assert sum(int(row[2]) for row in rows) == 23 and sum(int(row[3]) for row in rows) == 92
 
 
 def test_a_single_module_is_a_model_too(capsys) -> None:

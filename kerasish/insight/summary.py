@@ -35,7 +35,8 @@ def _rows(module: Module) -> list[tuple[str, str, str, str]]:
 
 
 def _own_parameters(module: Module) -> list[Parameter]:
-    return [value for value in vars(module).values() if isinstance(value, Parameter)]
+    below = {id(p) for child in module.children() for p in child.parameters()}
+    return [p for p in module.parameters() if id(p) not in below]
 
 
 def _row(path: str, module: Module) -> tuple[str, str, str, str]:

@@ -1,7 +1,7 @@
 """The loss and the metrics of one pass over the data, summed up on the device."""
 
 import copy
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Iterable, Iterator, MutableMapping
 from typing import Any
 
 import torch
@@ -53,26 +53,37 @@ class Scores:
             with torch.inference_mode(False):
                 metric.update(y_pred, y_true, sample_weight)
         if self._quick:
-            self._held.append((y_pred, y_true, sample_weight))
+            self._held.append((y_pred.clone(), y_true, sample_weight))  # its memory may be reused
             self._held_size += y_pred.numel()
             if self._held_size >= _BLOCK or len(self._held) >= _BLOCK_BATCHES:
-                self._take_in()
+                self._take_in(self._quick)
+                self._held, self._held_size = [], 0
 
-    def _take_in(self) -> None:
-        """Gives the batches that are held to the metrics of the library, as one."""
+    def _take_in(self, metrics: Iterable[Metric]) -> None:
+        """Gives the batches that are held to metrics, as one."""
         if not self._held:
             return
         y_pred, y_true, weights = zip(*self._held, strict=True)
-        self._held, self._held_size = [], 0
         weight = None if weights[0] is None else torch.cat(weights)
-        for metric in self._quick:
+        for metric in metrics:
             metric.update(torch.cat(y_pred), torch.cat(y_true), weight)
 
     def results(self) -> dict[str, float]:
-        """The values so far, read from the device."""
-        self._take_in()
+        """The values so far, read from the device; looking changes no bit of later ones."""
+        copies = {name: copy.deepcopy(metric) for name, metric in self.metrics.items()
+                  if self._held and metric in self._quick}
+        self._take_in(copies.values())
+        return self._values(self.metrics | copies)
+
+    def final_results(self) -> dict[str, float]:
+        """The values over all batches, after which there are no others until `reset`."""
+        self._take_in(self._quick)
+        self._held, self._held_size = [], 0
+        return self._values(self.metrics)
+
+    def _values(self, metrics: dict[str, Metric]) -> dict[str, float]:
         return {"loss": self.loss.result()} | {
-            name: metric.result() for name, metric in self.metrics.items()
+            name: metric.result() for name, metric in metrics.items()
         }
 
 

@@ -290,7 +290,8 @@ def test_a_monitor_that_an_earlier_callback_may_log_is_looked_for_after_the_firs
 
 def test_a_value_may_be_any_number() -> None:
     stopper = EarlyStopping()
-    assert drive(stopper, [torch.tensor(3.0), torch.tensor(2.0), 5])[0] == 3 and stopper.best == 2.0
+    assert drive(stopper, [torch.tensor(3.0), torch.tensor(2.0), 5])[0] == 3
+    assert stopper.best == 2.0 and type(stopper.best) is float
 
 
 # ---- its state ----------------------------------------------------------------------------------

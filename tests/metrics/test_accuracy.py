@@ -43,6 +43,7 @@ def settings(metric: Metric) -> tuple:
         ([Linear(1), Tanh()], "mae", SIGNS, ("binary", 0.0, 0.0)),
         ([Linear(1), Tanh()], "mse", [[0.3], [-0.2], [0.1], [0.9]], ("binary", 0.0, 0.0)),
         ([Linear(1), Sigmoid()], "mse", BITS, ("binary", 0.5, 0.5)),
+        ([Linear(1), Sigmoid()], "mse", [[0.3], [0.2], [0.1], [0.9]], ("binary", 0.5, 0.5)),
         ([Sequential(Linear(1), Sequential(Tanh()))], "mse", SIGNS, ("binary", 0.0, 0.0)),
         ([Linear(1)], "mse", SIGNS, ("binary", 0.0, 0.0)),
         ([Linear(1)], "mse", BITS, ("binary", 0.5, 0.5)),
@@ -53,8 +54,8 @@ def settings(metric: Metric) -> tuple:
     ],
     ids=["classes", "classes on another axis", "one-hot", "classes whatever comes last",
          "binary logits", "probabilities", "Tanh", "Tanh and absolute errors",
-         "Tanh and any targets", "Sigmoid", "nested Tanh", "signs", "bits", "bits after ReLU",
-         "signs as integers", "truth values", "bits of several outputs"],
+         "Tanh and any targets", "Sigmoid", "Sigmoid and any targets", "nested Tanh", "signs",
+         "bits", "bits after ReLU", "signs as integers", "truth values", "bits of several outputs"],
 )  # fmt: skip
 @pytest.mark.parametrize("word", ["accuracy", "acc"])
 def test_accuracy_means(modules, loss, y, meaning, word: str) -> None:
