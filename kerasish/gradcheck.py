@@ -1,7 +1,8 @@
 """Proves a backward pass: compares it with finite differences, number by number."""
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -10,6 +11,7 @@ from kerasish.differentiable import saving
 from kerasish.losses import Loss
 from kerasish.module import Module
 from kerasish.random import drawing_from
+from kerasish.trees import leaves, mapped, sample_shapes
 
 _STEP = 1e-6
 """Central differences in float64: their error is least near the cube root of its precision."""
@@ -21,7 +23,7 @@ class GradientMismatch(AssertionError):
 
 def check_gradients(
     module: Module | Loss,
-    *inputs: Tensor,
+    *inputs: Any,
     tolerance: float = 1e-6,
     most: int = 200,
     seed: int = 0,
@@ -38,8 +40,8 @@ def check_gradients(
 
     Args:
         module: built or not; a loss is checked with respect to its first input.
-        inputs: x for a module; y_pred and y_true, and sample weights if wanted, for a loss. Keep x
-            away from kinks: ReLU has no derivative at 0.
+        inputs: x for a module, a tuple or dict if it takes several; y_pred and y_true, and sample
+            weights if wanted, for a loss. Keep x away from kinks: ReLU has no derivative at 0.
         tolerance: the largest error, as a share of the tensor's largest gradient (or of 1).
         most: elements that are checked of each tensor, evenly spread; the cost is 2 passes each.
         seed: decides r and the noise.
@@ -48,39 +50,59 @@ def check_gradients(
         >>> from kerasish.layers import Linear
         >>> check_gradients(Linear(3), torch.ones(2, 4))
     """
-    if not inputs or not inputs[0].numel():
-        got = tuple(inputs[0].shape) if inputs else "none"
+    parts = list(leaves(inputs[:1]))
+    if not parts or not all(part.numel() for part in parts):
+        got = ", ".join(str(tuple(part.shape)) for part in parts) or "none"
         raise ValueError(f"check_gradients(inputs) expects numbers to differentiate by; got {got}. "
                          "Give a batch of two or three samples.")
     twin = copy.deepcopy(module)
-    x, *others = (_doubled(value) for value in inputs)
+    x, *others = (mapped(_doubled, value) for value in inputs)
     if isinstance(twin, Module):
         if not twin.built:
-            twin.build(tuple(x.shape[1:]))
+            twin.build(sample_shapes(x))
         twin.to("cpu", torch.float64).zero_grad()
 
-    def forward() -> Tensor:
+    def forward() -> Any:
         with drawing_from(torch.Generator().manual_seed(seed)):
             return twin.forward(x, *others)
 
     y = forward()
     if isinstance(twin, Loss):
-        r, dx = torch.ones_like(y), twin.backward()
+        r, dx = mapped(torch.ones_like, y), twin.backward()
     else:
-        r = torch.randn(y.shape, dtype=y.dtype, generator=torch.Generator().manual_seed(seed + 1))
-        dx = twin.backward(r.clone())
-    gradients = [("dx", x, dx)]
-    if isinstance(twin, Module):
-        gradients += [(f"gradient of {name}", p.data, p.grad.clone())
-                      for name, p in twin.named_parameters() if p.trainable]
-    for name, values, gradient in gradients:
+        noise = torch.Generator().manual_seed(seed + 1)
+        r = mapped(lambda part: torch.randn(part.shape, dtype=part.dtype, generator=noise), y)
+        dx = twin.backward(mapped(torch.clone, r))
+
+    def objective() -> float:
+        return sum(float((part * by).sum())
+                   for part, by in zip(leaves(forward()), leaves(r), strict=True))
+
+    for name, values, gradient in _gradients(twin, x, dx):
         if not isinstance(gradient, Tensor) or gradient.shape != values.shape:
-            got = tuple(gradient.shape) if isinstance(gradient, Tensor) else repr(gradient)
+            got = str(tuple(gradient.shape)) if isinstance(gradient, Tensor) else repr(gradient)
             raise ValueError(f"check_gradients expects {name} of shape {tuple(values.shape)}; got "
                              f"{got}. Mend {module!r}.backward.")
         with saving(False):
-            _compare(f"{module!r}, {name}", values, gradient, lambda: float((forward() * r).sum()),
-                     tolerance, most)
+            _compare(f"{module!r}, {name}", values, gradient, objective, tolerance, most)
+
+
+def _gradients(twin: Module | Loss, x: Any, dx: Any) -> Iterator[tuple[str, Tensor, Any]]:
+    """Each tensor that a gradient belongs to, with its name; integers have none."""
+    yield from _inputs("dx", x, dx)
+    if isinstance(twin, Module):
+        yield from [(f"gradient of {name}", p.data, p.grad.clone())
+                    for name, p in twin.named_parameters() if p.trainable]
+
+
+def _inputs(name: str, x: Any, dx: Any) -> Iterator[tuple[str, Tensor, Any]]:
+    if isinstance(x, Tensor):
+        if x.is_floating_point():
+            yield name, x, dx
+    elif x is not None:
+        parts = x.items() if isinstance(x, dict) else enumerate(x)
+        for key, part in parts:
+            yield from _inputs(f"{name}[{key!r}]", part, dx[key])
 
 
 def _compare(

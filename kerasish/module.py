@@ -8,8 +8,10 @@ import torch
 from torch import Tensor
 
 from kerasish.differentiable import Differentiable, saving
+from kerasish.node import Node
 from kerasish.parameter import Parameter
 from kerasish.random import drawing_from
+from kerasish.trees import leaves, sample_shapes
 from kerasish.types import Device, Shape
 
 Kernels = tuple[Callable[[Tensor], Tensor], Callable[[Tensor, Tensor], Tensor]]
@@ -141,10 +143,18 @@ class Module(Differentiable):
 
     # ---- what every module can do -----------------------------------------------------------
 
-    def __call__(self, x: Any) -> Any:
-        """The same as `forward`; builds the module first if it is not built yet."""
+    def __call__(self, x: Any, *more: Any) -> Any:
+        """The same as `forward`; builds the module first if it is not built yet.
+
+        Several inputs may be given one by one, or as the tuple that forward takes. A symbolic input
+        of a Graph gives a symbolic output.
+        """
+        x = (x, *more) if more else x
+        for part in leaves(x):
+            if isinstance(part, Node):
+                return Node(self, x)
         if not self.built:
-            self.build(tuple(x.shape[1:]))
+            self.build(sample_shapes(x))
         return self.forward(x)
 
     def named_children(self) -> Iterator[tuple[str, "Module"]]:

@@ -1,11 +1,11 @@
 """What one fit is to do: its data, its epochs, and the order that a seed gives the samples."""
 
-import operator
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
+from kerasish.checks import check_count
 from kerasish.data import Arrays
 from kerasish.random import check_seed, derived_generator, draw_seed
 from kerasish.types import ArrayLike, Device
@@ -96,16 +96,3 @@ def check_batch_size(who: str, value: int | None) -> int:
     """Hands a batch size back if it is one; None is Keras' 32."""
     batch_size = 32 if value is None else value
     return check_count(f"{who}(batch_size)", batch_size, 1, "32 is a usual batch size.")
-
-
-def check_count(
-    who: str, value: Any, least: int = 0, fix: str = "10, for instance, is one."
-) -> int:
-    """Hands a count back if it is a whole number, and large enough."""
-    try:
-        count = operator.index(value)
-    except TypeError:
-        count = least - 1
-    if count < least or isinstance(value, bool):
-        raise ValueError(f"{who} expects a whole number of at least {least}; got {value!r}. {fix}")
-    return count

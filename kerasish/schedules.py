@@ -2,8 +2,8 @@
 
 import math
 
+from kerasish.checks import check_rate
 from kerasish.configured import Configured
-from kerasish.optimizers.optimizer import check_rate
 
 
 class Schedule(Configured):

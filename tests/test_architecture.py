@@ -21,8 +21,9 @@ FILES = sorted(path for top in ("kerasish", "callbacks") for path in (ROOT / top
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
 FLOORS = {
-    0: "configured naming types shapes random registry initializers regularizers constraints",
-    1: "parameter differentiable module",
+    0: "checks configured naming types trees shapes random registry "
+       "initializers regularizers constraints",
+    1: "parameter differentiable node module",
     2: "layers containers gradcheck losses metrics optimizers schedules data datasets plan",
     3: "hooks saving distributed plots",
     4: "history progress",

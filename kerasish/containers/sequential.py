@@ -3,12 +3,12 @@
 from collections.abc import Iterable, Iterator
 from typing import Any, ClassVar
 
-import torch
 from torch import Tensor
 
 from kerasish.containers.steps import steps
 from kerasish.module import Module
 from kerasish.parameter import Parameter
+from kerasish.trees import fits, shape_of
 from kerasish.types import Shape
 
 
@@ -64,35 +64,39 @@ class Sequential(Module):
             raise
         return shape
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Any) -> Any:
         if self._planned_at != Parameter.freezes:
             self._plan()
         index, shapes, unseen = 0, [], self._unseen
         try:
             for index, forward in self._forth:  # noqa: B007 (read on error)
                 if unseen:
-                    shapes.append(x.shape)
+                    shapes.append(shape_of(x))
                 x = forward(x)
         except Exception as error:
             self._note_place(error, index)
             raise
-        self.save_for_backward(x.shape, shapes)
+        self.save_for_backward(shape_of(x), shapes)
         return x
 
-    def backward(self, dy: Tensor, need_dx: bool = True) -> Tensor | None:
+    def backward(self, dy: Any, need_dx: bool = True) -> Any:
         """Goes back through the modules.
 
         With need_dx=False it stops where no gradient is needed any more, and returns None.
         """
         shape, shapes = self.saved_tensors()
-        if dy.shape != shape:
+        if dy.shape != shape if isinstance(dy, Tensor) else not fits(dy, shape):
             raise ValueError(
                 f"Sequential.backward(dy) expects the shape of its output, {tuple(shape)}; got "
-                f"{tuple(dy.shape)}. Give it the gradient of the loss with respect to that output."
+                f"{tuple(shape_of(dy))}. Give it the gradient of the loss with respect to that "
+                "output."
             )
         index, dx = 0, dy
         try:
             for index, backward in self._back if need_dx else self._back_to_stem:
+                if dx is None:  # integers have no gradient: nothing goes further down
+                    self.layers[index].unwind()
+                    continue
                 dx = backward(dx)
                 if shapes:
                     self._look_at(dx, shapes.pop(), index)
@@ -102,15 +106,15 @@ class Sequential(Module):
         self._unseen = False
         return dx if need_dx else None
 
-    def _look_at(self, dx: Tensor | None, shape: torch.Size, index: int) -> None:
+    def _look_at(self, dx: Any, shape: Any, index: int) -> None:
         """Compares shapes in the first step: another one might be broadcast further down, silently.
 
         One look is enough, as a module's code does not change.
         """
-        if dx is not None and dx.shape != shape:
+        if dx is not None and not fits(dx, shape):
             raise ValueError(
                 f"{self.layers[index]!r}.backward(dy) expects to give dx in the shape of x, "
-                f"{tuple(shape)}; got {tuple(dx.shape)}. Mend it."
+                f"{tuple(shape)}; got {tuple(shape_of(dx))}. Mend it."
             )
 
     def unwind(self, dy: Any = None) -> None:

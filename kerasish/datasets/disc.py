@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor
 
-from kerasish.plan import check_count
+from kerasish.checks import check_count
 from kerasish.random import check_seed
 
 RADIUS = 1 / math.sqrt(2 * math.pi)

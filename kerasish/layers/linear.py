@@ -1,18 +1,19 @@
 """The dense layer: every output sees every input."""
 
 import math
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from kerasish.initializers import kaiming_normal, zeros
-from kerasish.module import Kernels, Module
+from kerasish.layers.sizes import Sized
+from kerasish.module import Kernels
 from kerasish.parameter import Parameter
 from kerasish.types import Device, Shape
 
 
-class Linear(Module):
+class Linear(Sized):
     """Multiplies the last axis by a matrix and adds a bias.
 
         y = x Wᵀ + b
@@ -43,6 +44,7 @@ class Linear(Module):
     backward_reads: ClassVar[frozenset[str]] = frozenset({"input"})
     returns_view: ClassVar[bool] = False
     fuses: ClassVar[bool] = True
+    size_names: ClassVar[tuple[str, str]] = ("in_features", "out_features")
     y_range: ClassVar[tuple[float, float] | None] = (-math.inf, math.inf)
 
     def __init__(
@@ -53,15 +55,7 @@ class Linear(Module):
         device: Device | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
-        if out_features is None:
-            if type(self) is Linear and "in_features" in self._arguments[1]:
-                raise ValueError(
-                    f"Linear(in_features) expects out_features beside it; got {in_features!r} "
-                    f"alone. Write Linear({in_features!r}) for that many outputs."
-                )
-            in_features, out_features = None, in_features
-        self.in_features = None if in_features is None else _size("in_features", in_features)
-        self.out_features = _size("out_features", out_features)
+        self.in_features, self.out_features = self.sizes(in_features, out_features)
         self.use_bias, self.device, self.dtype = bias, device, dtype
 
     def build(self, shape: Shape) -> Shape:
@@ -110,12 +104,6 @@ class Linear(Module):
         dx = torch.mm(rows, weight.data)
         return dx if flat_dy is dy else dx.view(*dy.shape[:-1], dx.shape[1])
 
-    def get_config(self) -> dict[str, Any]:
-        config = super().get_config()
-        if type(self) is Linear and "out_features" not in config:  # a single size is meant for it
-            config = {"out_features": config.pop("in_features"), **config}
-        return config
-
     def _check(self, features: int) -> None:
         if self.in_features not in (None, features):
             raise ValueError(
@@ -137,10 +125,3 @@ class Linear(Module):
         if x.is_floating_point():
             raise  # torch's own error, about the type or the device of x
         return x.to(self.weight.data.dtype)
-
-
-def _size(name: str, size: int | None) -> int:
-    if isinstance(size, bool) or not isinstance(size, int) or size < 1:
-        raise ValueError(f"Linear({name}) expects a size of at least 1; got {size!r}. "
-                         "Write Linear(25), or Linear(2, 25) with the size of the input.")
-    return size

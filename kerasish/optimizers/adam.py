@@ -4,7 +4,8 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from kerasish.optimizers.optimizer import Optimizer, Rate, check_share
+from kerasish.checks import check_positive, check_share
+from kerasish.optimizers.optimizer import Optimizer, Rate
 
 
 class Adam(Optimizer):
@@ -40,10 +41,7 @@ class Adam(Optimizer):
         super().__init__(learning_rate)
         self.beta_1 = check_share("Adam(beta_1)", beta_1)
         self.beta_2 = check_share("Adam(beta_2)", beta_2)
-        if not epsilon > 0:
-            raise ValueError(f"Adam(epsilon) expects a number above 0; got {epsilon!r}. "
-                             "Its usual value is 1e-8.")
-        self.epsilon = epsilon
+        self.epsilon = check_positive("Adam(epsilon)", epsilon, "Its usual value is 1e-8.")
 
     @property
     def slots(self) -> tuple[str, ...]:

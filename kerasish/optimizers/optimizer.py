@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+from kerasish.checks import check_rate
 from kerasish.configured import Configured
 from kerasish.optimizers.flat import FlatParameters, flatten
 from kerasish.parameter import Parameter
@@ -126,21 +127,3 @@ class Optimizer(Configured):
             for run in flat.runs(trained)
         ]
         self._planned_at = Parameter.freezes
-
-
-def check_rate(who: str, value: float) -> float:
-    """Hands a learning rate back if it is one."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
-        raise ValueError(
-            f"{who} expects a finite number of 0 or more, or a schedule; got {value!r}. "
-            "0.01 is a usual start."
-        )
-    return float(value)
-
-
-def check_share(who: str, value: float) -> float:
-    """Hands a momentum-like setting back if it lies in [0, 1)."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1:
-        raise ValueError(f"{who} expects a number from 0 to below 1; got {value!r}. "
-                         "0.9 is a usual value.")
-    return float(value)

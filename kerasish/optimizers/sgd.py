@@ -4,7 +4,8 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from kerasish.optimizers.optimizer import Optimizer, Rate, check_share
+from kerasish.checks import check_share
+from kerasish.optimizers.optimizer import Optimizer, Rate
 
 
 class SGD(Optimizer):

@@ -32,7 +32,7 @@ def test_sizes_read_like_range(make: Any, sizes: tuple[int | None, int]) -> None
 def test_sizes_below_one_are_refused(arguments: tuple[Any, ...], shown: str) -> None:
     with pytest.raises(ValueError, match=shown) as error:
         Linear(*arguments)
-    assert "expects a size of at least 1" in str(error.value)
+    assert "expects a whole number of at least 1" in str(error.value)
 
 
 def test_biases_start_at_zero_and_do_not_decay() -> None:

@@ -1,0 +1,52 @@
+"""Sizes that read like `range`: `Linear(25)` learns its input size, `Linear(2, 25)` states it."""
+
+from typing import Any, ClassVar
+
+from kerasish.checks import check_count
+from kerasish.module import Module
+
+
+class Sized(Module):
+    """Base of modules whose two sizes come first, and of which the first may be left out.
+
+    A subclass names the two in `size_names`, and asks for them in `__init__`. One whose `__init__`
+    has other arguments names them again, or goes without.
+    """
+
+    size_names: ClassVar[tuple[str, str]]
+    """What the sizes of input and output are called: `("in_features", "out_features")`."""
+
+    def sizes(self, first: int | None, last: int | None) -> tuple[int | None, int]:
+        """The size of the input, None if it is to be learned, and the size of the output.
+
+        Raises: ValueError for sizes below 1, and for an input size alone given by its name.
+
+        Args:
+            first: the first argument; alone it is meant for the last.
+            last: the second one.
+        """
+        who, (first_name, last_name) = type(self).__name__, self.size_names
+        if last is None:
+            if self._names_sizes() and first_name in self._arguments[1]:
+                raise ValueError(
+                    f"{who}({first_name}) expects {last_name} beside it; got {first!r} alone. "
+                    f"Write {who}({last_name}={first!r}) for that many outputs."
+                )
+            first, last = None, first
+        fix = f"Write {last_name} alone, or {first_name} before it."
+        if first is not None:
+            first = check_count(f"{who}({first_name})", first, 1, fix)
+        return first, check_count(f"{who}({last_name})", last, 1, fix)
+
+    def get_config(self) -> dict[str, Any]:
+        config, (first_name, last_name) = super().get_config(), self.size_names
+        if self._names_sizes() and config.get(last_name) is None:  # a single size is meant for it
+            config = {last_name: config[first_name]} | {
+                name: value for name, value in config.items() if name not in self.size_names}
+        return config
+
+    def _names_sizes(self) -> bool:
+        """Whether `size_names` stands in the class, or above the class, that has `__init__`."""
+        line = type(self).__mro__
+        return next(cls for cls in line if "__init__" in vars(cls)) == next(
+            cls for cls in line if "size_names" in vars(cls))

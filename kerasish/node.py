@@ -1,0 +1,44 @@
+"""What stands for a tensor while the wiring of a Graph is written down."""
+
+import copy
+from typing import Any
+
+import torch
+
+from kerasish.random import drawing_from
+from kerasish.trees import leaves, mapped
+
+
+class Node:
+    """The symbolic output of a module, or of nothing: then it is an input of a Graph.
+
+    Args:
+        module: what computes it; None for an input.
+        inputs: the node, or the tuple or dict of nodes, that the module is called on.
+        shape: of an input, without the batch axis; else it is inferred, and no data is run.
+    """
+
+    def __init__(self, module: Any, inputs: Any, shape: Any = None) -> None:
+        self.module, self.inputs = module, inputs
+        if module is not None:
+            strangers = [part for part in leaves(inputs) if not isinstance(part, Node)]
+            if strangers:
+                raise TypeError(
+                    f"{module!r}(x) expects symbolic inputs alone, or tensors alone; got a mixture "
+                    f"with {type(strangers[0]).__name__}. Make an Input(shape) for it."
+                )
+            shape = inferred_shape(module, mapped(lambda node: node.shape, inputs))
+        self.shape = shape
+
+    def __repr__(self) -> str:
+        return f"Node({self.module!r}, shape={self.shape})" if self.module else (
+            f"Input({self.shape})")
+
+
+def inferred_shape(module: Any, shape: Any) -> Any:
+    """The output shape for an input shape of a module that may not be built; it stays as it is."""
+    if module.built:
+        return module.build(shape)
+    probe = copy.deepcopy(module)
+    with torch.device("meta"), drawing_from(None):
+        return probe.build(shape)

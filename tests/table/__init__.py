@@ -1,0 +1,13 @@
+"""The one table: every exported module and loss, what it is fed with, and its twin in torch.
+
+A new module or loss gets its rows in the file of its family, and every proof in
+`test_every_module.py`, `test_every_loss.py` and `test_mutations.py` holds for it from then on.
+"""
+
+from tests.table import activations, containers, dense, losses, noise
+from tests.table.row import LossRow, Row, numbers, seeded, tree_of
+
+__all__ = ["LOSSES", "MODULES", "LossRow", "Row", "numbers", "seeded", "tree_of"]
+
+MODULES = [*dense.ROWS, *activations.ROWS, *noise.ROWS, *containers.ROWS]
+LOSSES = losses.ROWS
