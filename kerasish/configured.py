@@ -28,8 +28,12 @@ class Configured:
     def get_config(self) -> dict[str, Any]:
         """The arguments that this object was made with, by name."""
         args, kwargs = self._arguments
-        arguments = inspect.signature(type(self).__init__).bind(self, *args, **kwargs).arguments
-        return dict(list(arguments.items())[1:])  # without self
+        signature = inspect.signature(type(self).__init__)
+        arguments = dict(list(signature.bind(self, *args, **kwargs).arguments.items())[1:])
+        for name, parameter in signature.parameters.items():
+            if parameter.kind is parameter.VAR_KEYWORD:
+                arguments.update(arguments.pop(name, {}))
+        return arguments  # without self
 
     def __repr__(self) -> str:
         args, kwargs = self._arguments

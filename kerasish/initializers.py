@@ -1,12 +1,34 @@
 """Initial values of parameters. They are always drawn on the CPU, so a device changes no number."""
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from kerasish.configured import Configured
 from kerasish.random import stream
+from kerasish.registry import Registry
 from kerasish.types import Device, Shape
+
+
+class Initializer(Configured):
+    """Base of initializers: numbers for a shape.
+
+    A subclass writes `numbers(shape)`, in torch's default type, on the CPU, drawn with
+    `generator=stream()`.
+    """
+
+    def numbers(self, shape: Shape) -> Tensor:
+        """The values, on the CPU."""
+        raise NotImplementedError(f"{type(self).__name__} needs a numbers(shape) method. Write it.")
+
+    def __call__(
+        self, shape: Shape, device: Device | None = None, dtype: torch.dtype | None = None
+    ) -> Tensor:
+        """The values on that device, in that type."""
+        numbers = self.numbers(shape)  # where only shapes are inferred there is nothing to move
+        return numbers.to(None if numbers.is_meta else device, dtype)
 
 
 def fan_in(shape: Shape) -> int:
@@ -14,9 +36,7 @@ def fan_in(shape: Shape) -> int:
     return math.prod(shape[1:])
 
 
-def kaiming_normal(
-    shape: Shape, device: Device | None = None, dtype: torch.dtype | None = None
-) -> Tensor:
+class KaimingNormal(Initializer):
     """Normal numbers whose variance keeps the scale of a signal through ReLU layers.
 
         w ~ N(0, 2 / fan_in)
@@ -25,21 +45,37 @@ def kaiming_normal(
     Source: He et al. (2015), "Delving Deep into Rectifiers", eq. 10.
 
     Example:
-        >>> kaiming_normal((25, 2)).shape
+        >>> KaimingNormal()((25, 2)).shape
         torch.Size([25, 2])
     """
-    standard_deviation = math.sqrt(2 / max(fan_in(shape), 1))
-    numbers = torch.empty(shape).normal_(0.0, standard_deviation, generator=stream())
-    return _placed(numbers, device, dtype)
+
+    def numbers(self, shape: Shape) -> Tensor:
+        standard_deviation = math.sqrt(2 / max(fan_in(shape), 1))
+        return torch.empty(shape).normal_(0.0, standard_deviation, generator=stream())
 
 
-def zeros(
-    shape: Shape, device: Device | None = None, dtype: torch.dtype | None = None
-) -> Tensor:
+class Zeros(Initializer):
     """Zeros: the usual start of a bias."""
-    return _placed(torch.zeros(shape), device, dtype)
+
+    def numbers(self, shape: Shape) -> Tensor:
+        return torch.zeros(shape)
 
 
-def _placed(numbers: Tensor, device: Device | None, dtype: torch.dtype | None) -> Tensor:
-    """On that device, in that type; where only shapes are inferred there is nothing to move."""
-    return numbers.to(None if numbers.is_meta else device, dtype)
+kaiming_normal = KaimingNormal()
+zeros = Zeros()
+
+_named = Registry(Initializer, "weight_initializer", "weight_initializer='kaiming_normal'")
+_named.add(KaimingNormal, "he_normal")
+_named.add(Zeros)
+
+
+def get(initializer: Any) -> Initializer:
+    """The initializer of that name with its defaults, or the instance itself.
+
+    Raises: ValueError with the nearest names; TypeError for a class or anything else.
+
+    Example:
+        >>> get("zeros")
+        Zeros()
+    """
+    return _named.get(initializer)

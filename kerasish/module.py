@@ -2,14 +2,18 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
+from kerasish.checks import check_number
 from kerasish.differentiable import Differentiable, saving
+from kerasish.hangings import Hangings, hang, hangings
 from kerasish.node import Node
 from kerasish.parameter import Parameter
+from kerasish.paths import joined, load, state, values, walk
 from kerasish.random import drawing_from
 from kerasish.trees import leaves, sample_shapes
 from kerasish.types import Device, Shape
@@ -24,6 +28,7 @@ def _build_once(build: Callable[[Any, Shape], Shape]) -> Callable[[Any, Shape], 
         if not self.built:
             self.output_shape = build(self, shape)
             self.input_shape, self.built = shape, True
+            self._finish()
         elif shape != self.input_shape:
             return _inferred(build, self, shape)
         return self.output_shape
@@ -38,8 +43,8 @@ def _inferred(build: Callable[[Any, Shape], Shape], module: "Module", shape: Sha
     probe.built = False
     with torch.device("meta"), drawing_from(None):
         output = build(probe, shape)
-    built_for = {name: p.shape for name, p in _values(module, Parameter)}
-    needed = {name: p.shape for name, p in _values(probe, Parameter)}
+    built_for = {name: p.shape for name, p in values(module, Parameter)}
+    needed = {name: p.shape for name, p in values(probe, Parameter)}
     if built_for != needed:
         raise ValueError(
             f"{module!r} was built for inputs of shape {module.input_shape} a sample; got {shape}. "
@@ -94,16 +99,26 @@ class Module(Differentiable):
     y_range: ClassVar[tuple[float, float] | None] = None
     """The interval that y lies in, if known: losses and "accuracy" take a hint from it."""
 
+    parameter_names: ClassVar[tuple[str, ...]] = ()
+    """Parameters that an initializer, a regularizer or a constraint may be given for by argument:
+    with "weight" in it the module takes `weight_initializer` and so on."""
+
     training = True
     built = False
     input_shape: Shape
     output_shape: Shape
     _buffer_names: tuple[str, ...] = ()
+    _hangings: Hangings = ()
+    _set_for_all: Mapping[str, Any] = MappingProxyType({})
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if "build" in vars(cls):
             cls.build = _build_once(cls.build)  # type: ignore[assignment, method-assign]
+
+    def __init__(self, **per_parameter: Any) -> None:
+        """Takes what hangs on single parameters: `weight_regularizer="l2"`, for instance."""
+        self._hangings = hangings(type(self).__name__, self.parameter_names, per_parameter)
 
     # ---- what a subclass writes -------------------------------------------------------------
 
@@ -157,9 +172,45 @@ class Module(Differentiable):
             self.build(sample_shapes(x))
         return self.forward(x)
 
+    @property
+    def trainable(self) -> bool:
+        """Whether training changes the parameters; False freezes this module and all below it.
+
+        May be set at any time, before the module is built too, and takes effect at once.
+        """
+        return bool(self._set_for_all.get("trainable", True))
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        self._set_all("trainable", bool(value))
+
+    @property
+    def learning_rate_multiplier(self) -> float:
+        """Scales the optimizer's learning rate for all parameters here and below; 1.0 at first."""
+        return float(self._set_for_all.get("learning_rate_multiplier", 1.0))
+
+    @learning_rate_multiplier.setter
+    def learning_rate_multiplier(self, value: float) -> None:
+        who = f"{type(self).__name__}.learning_rate_multiplier"
+        self._set_all("learning_rate_multiplier", check_number(who, value, 0))
+
+    def _set_all(self, name: str, value: Any) -> None:
+        for module in self.modules():
+            module._set_for_all = {**module._set_for_all, name: value}
+        for parameter in self.parameters():
+            setattr(parameter, name, value)
+
+    def _finish(self) -> None:
+        """Settings that were waiting for the parameters."""
+        own = list(values(self, Parameter))
+        hang(self._hangings, own)
+        for name, value in self._set_for_all.items():
+            for _, parameter in own:
+                setattr(parameter, name, value)
+
     def named_children(self) -> Iterator[tuple[str, "Module"]]:
         """The modules among the attributes, with their names."""
-        return _values(self, Module)
+        return values(self, Module)
 
     def children(self) -> Iterator["Module"]:
         """The modules that this one is made of."""
@@ -168,7 +219,7 @@ class Module(Differentiable):
     def named_modules(self, prefix: str = "") -> Iterator[tuple[str, "Module"]]:
         """This module and all below it with their paths, "" and "0.1"; a shared one comes once."""
         seen: set[int] = set()
-        for path, module in _walk(self, prefix):
+        for path, module in walk(self, prefix):
             if id(module) not in seen:
                 seen.add(id(module))
                 yield path, module
@@ -181,10 +232,10 @@ class Module(Differentiable):
         """All parameters with torch's paths, "weight" or "0.weight"; a shared one comes once."""
         seen: set[int] = set()
         for path, module in self.named_modules():
-            for name, parameter in _values(module, Parameter):
+            for name, parameter in values(module, Parameter):
                 if id(parameter) not in seen:
                     seen.add(id(parameter))
-                    yield _joined(path, name), parameter
+                    yield joined(path, name), parameter
 
     def parameters(self) -> Iterator[Parameter]:
         """All parameters, each once."""
@@ -200,7 +251,7 @@ class Module(Differentiable):
         """All buffers with their paths."""
         for path, module in self.named_modules():
             for name in module._buffer_names:
-                yield _joined(path, name), getattr(module, name)
+                yield joined(path, name), getattr(module, name)
 
     def buffers(self) -> Iterator[Tensor]:
         """All buffers."""
@@ -258,25 +309,14 @@ class Module(Differentiable):
         """Copies of all parameters and buffers by path: contiguous, in torch's names and shapes."""
         with torch.inference_mode(False):
             return {path: value.clone(memory_format=torch.contiguous_format)
-                    for path, value in _state(self)}
+                    for path, value in state(self)}
 
-    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+    def load_state_dict(self, state_dict: Mapping[str, Tensor]) -> None:
         """Copies values in by path; floating types are cast. Nothing changes if one does not fit.
 
         Raises: ValueError naming missing and unexpected paths and other shapes.
         """
-        own = dict(_state(self))
-        wrong = [f"{path!r} is missing" for path in own.keys() - state.keys()]
-        wrong += [f"{path!r} is unexpected" for path in state.keys() - own.keys()]
-        wrong += [f"{path!r} has shape {tuple(state[path].shape)}, not {tuple(own[path].shape)}"
-                  for path in own.keys() & state.keys() if state[path].shape != own[path].shape]
-        if wrong:
-            raise ValueError(
-                f"{self!r}.load_state_dict(state) expects the same paths and shapes; got: "
-                f"{'; '.join(sorted(wrong))}. Build the module for the same sizes first."
-            )
-        for path, value in own.items():
-            value.copy_(state[path].detach())
+        load(repr(self), dict(state(self)), state_dict)
 
     def __copy__(self) -> "Module":
         twin: Module = type(self).__new__(type(self))
@@ -285,31 +325,3 @@ class Module(Differentiable):
 
 
 Module.build = _build_once(Module.build)  # type: ignore[assignment, method-assign]
-
-
-def _values(module: Module, kind: type) -> Iterator[tuple[str, Any]]:
-    for name, value in vars(module).items():
-        if isinstance(value, kind):
-            yield name, value
-        elif isinstance(value, list | tuple | dict):
-            parts = value.items() if isinstance(value, dict) else enumerate(value)
-            yield from ((f"{name}.{key}", part) for key, part in parts if isinstance(part, kind))
-
-
-def _state(module: Module) -> Iterator[tuple[str, Tensor]]:
-    """Parameters and buffers by path; what is shared comes under each of its paths, as in torch."""
-    for path, part in _walk(module, ""):
-        for name, parameter in _values(part, Parameter):
-            yield _joined(path, name), parameter.data
-        for name in part._buffer_names:
-            yield _joined(path, name), getattr(part, name)
-
-
-def _walk(module: Module, path: str) -> Iterator[tuple[str, Module]]:
-    yield path, module
-    for name, child in module.named_children():
-        yield from _walk(child, _joined(path, name))
-
-
-def _joined(path: str, name: str) -> str:
-    return f"{path}.{name}" if path else name

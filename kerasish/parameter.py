@@ -10,6 +10,11 @@ _FEW_ROWS = 64
 pairwise sum has the smaller rounding error."""
 
 
+_HUNG = ("regularizer", "constraint", "learning_rate_multiplier")
+_SETTINGS = (*_HUNG, "trainable", "decay")
+"""What plans depend on."""
+
+
 class Parameter:
     """A tensor to train, and the gradient of the loss with respect to it.
 
@@ -33,7 +38,8 @@ class Parameter:
         tensor([1., 1.])
     """
 
-    __slots__ = ("_ones", "data", "data_t", "decay", "flat", "grad", "trainable")
+    __slots__ = ("_ones", "constraint", "data", "data_t", "decay", "flat", "grad",
+                 "learning_rate_multiplier", "regularizer", "trainable")
 
     data: Tensor
     grad: Tensor
@@ -45,9 +51,16 @@ class Parameter:
     flat: object | None
     """The flat vectors that data and grad are views into, if any."""
 
-    freezes: ClassVar[int] = 0
-    """How often any parameter was frozen or thawed: plans made from `trainable` are renewed when
-    this number moves, so freezing takes effect at once and costs nothing in between."""
+    regularizer: Any
+    """A Regularizer, whose penalty on the values is added to the loss, or None."""
+    constraint: Any
+    """A Constraint, which limits the values after each update, or None."""
+    learning_rate_multiplier: float
+    """Scales the optimizer's learning rate for this parameter; 1.0 at first."""
+
+    revisions: ClassVar[int] = 0
+    """How often any parameter was frozen, thawed or otherwise set: plans made from these settings
+    are renewed when this number moves, so they take effect at once and cost nothing in between."""
 
     def __init__(self, data: Tensor, trainable: bool = True, decay: bool = True) -> None:
         if not isinstance(data, Tensor) or not data.is_floating_point():
@@ -56,9 +69,8 @@ class Parameter:
                 f"Parameter(data) expects a tensor of floating type; got {kind}. "
                 "Convert it with .float() first."
             )
-        self.flat = None
-        self.decay = decay
-        self.trainable = trainable
+        self.flat = self.regularizer = self.constraint = None
+        self.decay, self.trainable, self.learning_rate_multiplier = decay, trainable, 1.0
         with torch.inference_mode(False):  # parameters outlive every step
             self.place(data.detach().clone(), torch.zeros_like(data, requires_grad=False))
 
@@ -95,8 +107,8 @@ class Parameter:
         if name in ("data", "grad"):
             self._copy_into(name, value)
         else:
-            if name == "trainable" and getattr(self, name, value) != value:
-                Parameter.freezes += 1
+            if name in _SETTINGS and getattr(self, name, value) is not value:
+                Parameter.revisions += 1
             super().__setattr__(name, value)
 
     def _copy_into(self, name: str, value: Tensor) -> None:
@@ -113,12 +125,15 @@ class Parameter:
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Parameter":
         twin = Parameter(self.data, self.trainable, self.decay)
+        for name in _HUNG:
+            setattr(twin, name, getattr(self, name))
         twin.grad.copy_(self.grad)
         memo[id(self)] = twin
         return twin
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Parameter, (self.data.clone(), self.trainable, self.decay)
+        state = {name: getattr(self, name) for name in _HUNG}
+        return Parameter, (self.data.clone(), self.trainable, self.decay), (None, state)
 
     def __repr__(self) -> str:
         return f"Parameter(shape={tuple(self.shape)}, trainable={self.trainable})"

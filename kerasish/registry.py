@@ -1,4 +1,4 @@
-"""Names to classes: every string that `compile` accepts is looked up here."""
+"""Names to classes: every string that stands for an object is looked up here."""
 
 import difflib
 from collections.abc import Iterable, Iterator
@@ -28,15 +28,15 @@ class Registry(Generic[T]):
 
     Args:
         base: the class that all of them come from.
-        argument: the argument of `compile` that they are for, and
+        where: the argument that they are for, "compile(loss)" for instance, and
         example: how it is written: both for errors.
         also: names that are understood elsewhere, but belong among the nearest ones.
     """
 
     def __init__(
-        self, base: type[T], argument: str, example: str, also: tuple[str, ...] = ()
+        self, base: type[T], where: str, example: str, also: tuple[str, ...] = ()
     ) -> None:
-        self.base, self.argument, self.example, self.also = base, argument, example, also
+        self.base, self.where, self.example, self.also = base, where, example, also
         self._classes: dict[str, type[T]] = {}
         self._shown: dict[str, str] = {}
 
@@ -55,7 +55,7 @@ class Registry(Generic[T]):
             return self._classes[_plain(name)]
         except KeyError:
             raise ValueError(
-                f"compile({self.argument}) expects a name that is known, or an instance of "
+                f"{self.where} expects a name that is known, or an instance of "
                 f"{self.base.__name__}; got {name!r}. {nearest(name, [*self, *self.also])}"
             ) from None
 
@@ -72,7 +72,7 @@ class Registry(Generic[T]):
         if isinstance(value, type) and issubclass(value, self.base):
             fix = f"Write {value.__name__}(...), an instance."
         raise TypeError(
-            f"compile({self.argument}) expects a name, or an instance of {self.base.__name__}; got "
+            f"{self.where} expects a name, or an instance of {self.base.__name__}; got "
             f"{value!r}. {fix}"
         )
 

@@ -141,16 +141,17 @@ def test_every_kind_of_copy_has_memory_of_its_own(duplicate: Any) -> None:
     assert torch.equal(parameter.data, torch.tensor([1.0, 2.0])) and not parameter.grad.any()
 
 
-def test_freezing_is_counted_so_that_plans_are_renewed() -> None:
+def test_settings_are_counted_so_that_plans_are_renewed() -> None:
     parameter = Parameter(torch.ones(2))
-    before = Parameter.freezes
+    before = Parameter.revisions
     parameter.trainable = False
-    assert Parameter.freezes > before
-    before = Parameter.freezes
+    assert Parameter.revisions > before
+    before = Parameter.revisions
     parameter.data = torch.zeros(2)
     parameter.grad += 1
-    parameter.decay = False
-    assert Parameter.freezes == before
+    assert Parameter.revisions == before
+    parameter.learning_rate_multiplier = 2.0
+    assert Parameter.revisions > before
 
 
 def test_a_misspelt_attribute_is_an_error() -> None:

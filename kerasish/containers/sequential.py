@@ -3,8 +3,6 @@
 from collections.abc import Iterable, Iterator
 from typing import Any, ClassVar
 
-from torch import Tensor
-
 from kerasish.containers.steps import steps
 from kerasish.module import Module
 from kerasish.parameter import Parameter
@@ -65,7 +63,7 @@ class Sequential(Module):
         return shape
 
     def forward(self, x: Any) -> Any:
-        if self._planned_at != Parameter.freezes:
+        if self._planned_at != Parameter.revisions:
             self._plan()
         index, shapes, unseen = 0, [], self._unseen
         try:
@@ -85,7 +83,7 @@ class Sequential(Module):
         With need_dx=False it stops where no gradient is needed any more, and returns None.
         """
         shape, shapes = self.saved_tensors()
-        if dy.shape != shape if isinstance(dy, Tensor) else not fits(dy, shape):
+        if not fits(dy, shape):
             raise ValueError(
                 f"Sequential.backward(dy) expects the shape of its output, {tuple(shape)}; got "
                 f"{tuple(shape_of(dy))}. Give it the gradient of the loss with respect to that "
@@ -129,7 +127,7 @@ class Sequential(Module):
         self._forth = [(step.place, step.forward) for step in forth]
         self._back = [(step.place, step.backward) for step in reversed(forth)]
         self._back_to_stem = [(step.place, step.backward_to_stem) for step in reversed(forth)]
-        self._planned_at = Parameter.freezes
+        self._planned_at = Parameter.revisions
 
     def __getstate__(self) -> dict[str, Any]:
         """A copy binds steps of its own."""

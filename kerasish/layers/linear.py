@@ -1,7 +1,7 @@
 """The dense layer: every output sees every input."""
 
 import math
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -34,6 +34,8 @@ class Linear(Sized):
         bias: whether b is added.
         device: where the parameters are made.
         dtype: their type, torch's default type if None.
+        per_parameter: weight_initializer, weight_regularizer, weight_constraint, and the same for
+            bias: objects, or their names.
 
     Example:
         >>> Linear(3).build((5,))
@@ -44,6 +46,7 @@ class Linear(Sized):
     backward_reads: ClassVar[frozenset[str]] = frozenset({"input"})
     returns_view: ClassVar[bool] = False
     fuses: ClassVar[bool] = True
+    parameter_names: ClassVar[tuple[str, ...]] = ("weight", "bias")
     size_names: ClassVar[tuple[str, str]] = ("in_features", "out_features")
     y_range: ClassVar[tuple[float, float] | None] = (-math.inf, math.inf)
 
@@ -54,7 +57,9 @@ class Linear(Sized):
         bias: bool = True,
         device: Device | None = None,
         dtype: torch.dtype | None = None,
+        **per_parameter: Any,
     ) -> None:
+        super().__init__(**per_parameter)
         self.in_features, self.out_features = self.sizes(in_features, out_features)
         self.use_bias, self.device, self.dtype = bias, device, dtype
 

@@ -9,7 +9,7 @@ from kerasish.registry import Registry
 
 __all__ = ["MAE", "MSE", "BinaryCrossEntropy", "CrossEntropy", "Loss", "get"]
 
-_named = Registry(Loss, "loss", "loss='mse'")
+_named = Registry(Loss, "compile(loss)", "loss='mse'")
 _named.add(MSE, "mean_squared_error", "mse_loss")
 _named.add(MAE, "mean_absolute_error", "l1_loss", "l1")
 _named.add(BinaryCrossEntropy, "bce", "bce_loss", "bce_with_logits_loss")

@@ -16,7 +16,7 @@ from kerasish.registry import Registry
 Range = tuple[float, float] | None
 _ACCURACY = ("accuracy", "acc")
 
-_named = Registry(Metric, "metrics", "metrics=['accuracy']", also=("accuracy",))
+_named = Registry(Metric, "compile(metrics)", "metrics=['accuracy']", also=("accuracy",))
 _named.add(BinaryAccuracy)
 _named.add(CategoricalAccuracy, "sparse_categorical_accuracy")
 _named.add(MSE, "mean_squared_error")

@@ -10,7 +10,7 @@ from kerasish.registry import Registry
 
 __all__ = ["SGD", "Adam", "FlatParameters", "Optimizer", "flatten", "get"]
 
-_named = Registry(Optimizer, "optimizer", "optimizer='sgd'")
+_named = Registry(Optimizer, "compile(optimizer)", "optimizer='sgd'")
 _named.add(SGD)
 _named.add(Adam)
 

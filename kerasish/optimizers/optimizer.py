@@ -89,7 +89,7 @@ class Optimizer(Configured):
 
     def step(self) -> None:
         """Updates all trainable parameters from their gradients."""
-        if self._planned_at != Parameter.freezes:
+        if self._planned_at != Parameter.revisions:
             self._plan()
         self.rate = self._schedule(self.iterations) if self._schedule else self._rate
         for w, g, slots in self._segments:
@@ -98,7 +98,7 @@ class Optimizer(Configured):
 
     def zero_grad(self) -> None:
         """Fills the gradients with zeros, whatever they held: 0 times NaN would stay NaN."""
-        if self._planned_at != Parameter.freezes:
+        if self._planned_at != Parameter.revisions:
             self._plan()
         for gradient in self._gradients:
             gradient.zero_()
@@ -126,4 +126,4 @@ class Optimizer(Configured):
             for flat in self.flats
             for run in flat.runs(trained)
         ]
-        self._planned_at = Parameter.freezes
+        self._planned_at = Parameter.revisions

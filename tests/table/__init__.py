@@ -7,7 +7,10 @@ A new module or loss gets its rows in the file of its family, and every proof in
 from tests.table import activations, containers, dense, losses, noise
 from tests.table.row import LossRow, Row, numbers, seeded, tree_of
 
-__all__ = ["LOSSES", "MODULES", "LossRow", "Row", "numbers", "seeded", "tree_of"]
+__all__ = ["EQUIVALENT", "LOSSES", "MODULES", "LossRow", "Row", "numbers", "seeded", "tree_of"]
 
-MODULES = [*dense.ROWS, *activations.ROWS, *noise.ROWS, *containers.ROWS]
+FAMILIES = [dense, activations, noise, containers]
+MODULES = [row for family in FAMILIES for row in family.ROWS]
 LOSSES = losses.ROWS
+EQUIVALENT = {change: why for family in [*FAMILIES, losses]
+              for change, why in family.EQUIVALENT.items()}

@@ -19,3 +19,9 @@ ROWS = [
     Row("Sigmoid", Sigmoid, (5,), nn.Sigmoid),
     Row("Sigmoid on images", Sigmoid, (2, 3, 4), nn.Sigmoid),
 ]
+
+EQUIVALENT = {
+    r"LeakyReLU\.backward: .*, True\) \+ .*, False\)$":
+        "y has the sign of x, since the slope is not negative: both are asked for y > 0 alone",
+}
+"""Mutants of backward (see test_mutations.py) that compute the same, with the reason."""

@@ -56,3 +56,9 @@ ROWS = [
         lambda: Sequential(Flatten(), Sigmoid(), Linear(2), ReLU()), (2, 3),
         lambda: nn.Sequential(nn.Flatten(), nn.Sigmoid(), nn.Linear(6, 2), nn.ReLU())),
 ]
+
+EQUIVALENT = {
+    r"Sequential\.backward: .*index, dx = \(0, dy\) \+ index, dx = \(1, dy\)$":
+        "the loop sets the index before anything can fail",
+}
+"""Mutants of backward (see test_mutations.py) that compute the same, with the reason."""

@@ -24,3 +24,11 @@ ROWS = [
         lambda: nn.Flatten(-2)),
     Row("Flatten axes -3 to -2", lambda: Flatten(-3, -2), (2, 3, 4), lambda: nn.Flatten(-3, -2)),
 ]
+
+EQUIVALENT = {
+    r"Linear\.backward: .* if dy\.dim\(\) == 2 .* = dy\.flatten\(0, -2\)$":
+        "with two axes there is nothing to join, and flatten answers dy itself",
+    r"Linear\.backward: .* \+ return dx\.view\(\*dy\.shape\[:-1\], dx\.shape\[1\]\)$":
+        "with two axes this is the shape that dx has",
+}
+"""Mutants of backward (see test_mutations.py) that compute the same, with the reason."""

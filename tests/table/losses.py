@@ -88,3 +88,11 @@ ROWS = [
             lambda n: (numbers(n, 5).softmax(1), _shares(n, 5)),
             lambda y_pred, y_true: -(y_true * y_pred.log()).sum(1)),
 ]
+
+EQUIVALENT = {
+    r"\.div_\(\w+\.numel\(\)( // max\([^()]*, 1\))?( or 2)?\)$":
+        "where there are no elements it does not matter what they are divided by",
+    r"CrossEntropy\.backward: .* \+ .* // max\(dy\.shape\[self\.axis\], 2\) or 1\)$":
+        "fewer classes than two are refused",
+}
+"""Mutants of backward (see test_mutations.py) that compute the same, with the reason."""

@@ -10,3 +10,6 @@ ROWS = [
     Row("Dropout of 0.3", lambda: Dropout(0.3), (2, 3, 4), lambda: nn.Dropout(0.3), random=True),
     Row("Dropout of everything", lambda: Dropout(1), (5,), lambda: nn.Dropout(1), random=True),
 ]
+
+EQUIVALENT: dict[str, str] = {}
+"""Mutants of backward (see test_mutations.py) that compute the same, with the reason."""
