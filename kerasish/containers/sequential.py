@@ -3,10 +3,11 @@
 from collections.abc import Iterable, Iterator
 from typing import Any, ClassVar
 
+from kerasish.containers.places import note_place, require_dx, require_dy
 from kerasish.containers.steps import steps
 from kerasish.module import Module
 from kerasish.parameter import Parameter
-from kerasish.trees import fits, shape_of
+from kerasish.trees import shape_of
 from kerasish.types import Shape
 
 
@@ -83,12 +84,7 @@ class Sequential(Module):
         With need_dx=False it stops where no gradient is needed any more, and returns None.
         """
         shape, shapes = self.saved_tensors()
-        if not fits(dy, shape):
-            raise ValueError(
-                f"Sequential.backward(dy) expects the shape of its output, {tuple(shape)}; got "
-                f"{tuple(shape_of(dy))}. Give it the gradient of the loss with respect to that "
-                "output."
-            )
+        require_dy(self, dy, shape)
         index, dx = 0, dy
         try:
             for index, backward in self._back if need_dx else self._back_to_stem:
@@ -97,23 +93,12 @@ class Sequential(Module):
                     continue
                 dx = backward(dx)
                 if shapes:
-                    self._look_at(dx, shapes.pop(), index)
+                    require_dx(self.layers[index], dx, shapes.pop())  # its code does not change
         except Exception as error:
             self._note_place(error, index)
             raise
         self._unseen = False
         return dx if need_dx else None
-
-    def _look_at(self, dx: Any, shape: Any, index: int) -> None:
-        """Compares shapes in the first step: another one might be broadcast further down, silently.
-
-        One look is enough, as a module's code does not change.
-        """
-        if dx is not None and not fits(dx, shape):
-            raise ValueError(
-                f"{self.layers[index]!r}.backward(dy) expects to give dx in the shape of x, "
-                f"{tuple(shape)}; got {tuple(shape_of(dx))}. Mend it."
-            )
 
     def unwind(self, dy: Any = None) -> None:
         if self._saved:  # else no forward has bound the steps
@@ -136,7 +121,7 @@ class Sequential(Module):
         return state | {"_planned_at": -1}
 
     def _note_place(self, error: Exception, index: int) -> None:
-        error.add_note(f"in layer {index} of {type(self).__name__}, {self.layers[index]!r}")
+        note_place(error, self, f"layer {index}", self.layers[index])
 
     def named_children(self) -> Iterator[tuple[str, Module]]:
         return ((str(index), layer) for index, layer in enumerate(self.layers))
