@@ -6,5 +6,16 @@ from kerasish.containers.merges import Add, Concat, Multiply, Pick
 from kerasish.containers.recompute import Recompute
 from kerasish.containers.sequential import Sequential
 
-__all__ = ["Add", "Concat", "Graph", "Input", "Multiply", "Parallel", "Pick", "Recompute",
-           "Residual", "Sequential", "Shared"]
+__all__ = [
+    "Add",
+    "Concat",
+    "Graph",
+    "Input",
+    "Multiply",
+    "Parallel",
+    "Pick",
+    "Recompute",
+    "Residual",
+    "Sequential",
+    "Shared",
+]

@@ -6,4 +6,12 @@ from kerasish.layers.linear import Linear
 from kerasish.layers.rectifiers import LeakyReLU, ReLU
 from kerasish.layers.sigmoids import Sigmoid, Tanh
 
-__all__ = ["Dropout", "Flatten", "LeakyReLU", "Linear", "ReLU", "Sigmoid", "Tanh"]
+__all__ = [
+    "Dropout",
+    "Flatten",
+    "LeakyReLU",
+    "Linear",
+    "ReLU",
+    "Sigmoid",
+    "Tanh",
+]

@@ -7,7 +7,14 @@ from kerasish.losses.loss import Loss, refuse_function
 from kerasish.losses.regression import MAE, MSE
 from kerasish.registry import Registry
 
-__all__ = ["MAE", "MSE", "BinaryCrossEntropy", "CrossEntropy", "Loss", "get"]
+__all__ = [
+    "MAE",
+    "MSE",
+    "BinaryCrossEntropy",
+    "CrossEntropy",
+    "Loss",
+    "get",
+]
 
 _named = Registry(Loss, "compile(loss)", "loss='mse'")
 _named.add(MSE, "mean_squared_error", "mse_loss")

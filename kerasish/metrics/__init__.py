@@ -7,6 +7,18 @@ from kerasish.metrics.regression import MAE, MSE
 from kerasish.metrics.scores import RunningLogs, Scores
 
 __all__ = [
-    "MAE", "MSE", "BinaryAccuracy", "CategoricalAccuracy", "ElementwiseMean", "FunctionMetric",
-    "Mean", "Metric", "RunningLogs", "Scores", "accuracy_for", "decided_by", "get", "named_metrics",
+    "MAE",
+    "MSE",
+    "BinaryAccuracy",
+    "CategoricalAccuracy",
+    "ElementwiseMean",
+    "FunctionMetric",
+    "Mean",
+    "Metric",
+    "RunningLogs",
+    "Scores",
+    "accuracy_for",
+    "decided_by",
+    "get",
+    "named_metrics",
 ]

@@ -8,7 +8,14 @@ from kerasish.optimizers.optimizer import Optimizer
 from kerasish.optimizers.sgd import SGD
 from kerasish.registry import Registry
 
-__all__ = ["SGD", "Adam", "FlatParameters", "Optimizer", "flatten", "get"]
+__all__ = [
+    "SGD",
+    "Adam",
+    "FlatParameters",
+    "Optimizer",
+    "flatten",
+    "get",
+]
 
 _named = Registry(Optimizer, "compile(optimizer)", "optimizer='sgd'")
 _named.add(SGD)

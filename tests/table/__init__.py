@@ -4,12 +4,25 @@ A new module or loss gets its rows in the file of its family, and every proof in
 `test_every_module.py`, `test_every_loss.py` and `test_mutations.py` holds for it from then on.
 """
 
-from tests.table import activations, containers, dense, losses, noise
+from tests.table import (
+    activations,
+    attention,
+    containers,
+    convolutions,
+    dense,
+    losses,
+    noise,
+    normalization,
+    pooling,
+    recurrent,
+    resizing,
+)
 from tests.table.row import LossRow, Row, numbers, seeded, tree_of
 
 __all__ = ["EQUIVALENT", "LOSSES", "MODULES", "LossRow", "Row", "numbers", "seeded", "tree_of"]
 
-FAMILIES = [dense, activations, noise, containers]
+FAMILIES = [dense, activations, noise, convolutions, pooling, resizing, normalization, recurrent,
+            attention, containers]
 MODULES = [row for family in FAMILIES for row in family.ROWS]
 LOSSES = losses.ROWS
 EQUIVALENT = {change: why for family in [*FAMILIES, losses]
