@@ -128,22 +128,12 @@ class Compilable(Trainer):
 
 
 def check_ending(module: Module, loss: Loss) -> None:
-    """Refuses a model that gives probabilities to a loss that takes logits, or the reverse.
+    """Refuses a model that gives probabilities to a loss that takes logits, or the like.
 
-    Raises: ValueError naming both fixes.
+    Raises: ValueError naming the ways out.
     """
-    last, takes = last_leaf(module), type(loss).__name__
-    if loss.from_logits and last.y_range == (0.0, 1.0):
-        raise ValueError(
-            f"compile(loss={takes}()) expects a model that ends in logits, any real numbers; got "
-            f"one that ends in {last!r}. Leave {last!r} out, or write {takes}(from_logits=False)."
-        )
-    if loss.from_logits is False and last.y_range not in (None, (0.0, 1.0)):
-        raise ValueError(
-            f"compile(loss={takes}(from_logits=False)) expects a model that ends in probabilities; "
-            f"got one that ends in {last!r}. Add Sigmoid(), say, at the end, or leave "
-            "from_logits=False out."
-        )
+    last = last_leaf(module)
+    loss.check_ending(last, last.y_range)
 
 
 def last_leaf(module: Module) -> Module:

@@ -1,7 +1,7 @@
 """Names to classes: every string that stands for an object is looked up here."""
 
 import difflib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Generic, TypeVar
 
 from kerasish.naming import snake_case
@@ -37,22 +37,26 @@ class Registry(Generic[T]):
         self, base: type[T], where: str, example: str, also: tuple[str, ...] = ()
     ) -> None:
         self.base, self.where, self.example, self.also = base, where, example, also
-        self._classes: dict[str, type[T]] = {}
+        self._makers: dict[str, Callable[[], T]] = {}
         self._shown: dict[str, str] = {}
 
     def add(self, cls: type[T], *aliases: str) -> None:
         """Makes the class answer to its own name and to the aliases."""
-        for name in (snake_case(cls.__name__), *aliases):
-            self._classes[_plain(name)] = cls
+        self.add_preset(cls, snake_case(cls.__name__), *aliases)
+
+    def add_preset(self, make: Callable[[], T], *names: str) -> None:
+        """Makes these names stand for what is made so: a class with settings of its own."""
+        for name in names:
+            self._makers[_plain(name)] = make
             self._shown[_plain(name)] = name
 
-    def __getitem__(self, name: str) -> type[T]:
-        """The class of that name.
+    def __getitem__(self, name: str) -> Callable[[], T]:
+        """What makes the entry of that name: its class, or a preset of it.
 
         Raises: ValueError with the nearest names if there is none.
         """
         try:
-            return self._classes[_plain(name)]
+            return self._makers[_plain(name)]
         except KeyError:
             raise ValueError(
                 f"{self.where} expects a name that is known, or an instance of "

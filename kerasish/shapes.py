@@ -17,6 +17,16 @@ def require_alike(who: object, y_pred: Shape, y_true: Shape) -> None:
         )
 
 
+def require_axis(who: object, axis: int, shape: Shape) -> None:
+    """Refuses an axis of predictions that they do not have, or that the samples lie on.
+
+    Raises: ValueError with the axis and the shape.
+    """
+    if not 1 <= (axis if axis >= 0 else len(shape) + axis) < len(shape):
+        raise ValueError(f"{who!r} expects y_pred with samples on axis 0 and another axis {axis}; "
+                         f"got shape {tuple(shape)}. Choose another axis.")
+
+
 def alike(who: object, y_pred: Tensor, y_true: Tensor) -> Tensor:
     """y_true in the shape and type of y_pred, never by broadcasting."""
     if y_pred.shape != y_true.shape:

@@ -48,12 +48,13 @@ class LogCosh(Loss):
     def forward(self, y_pred: Tensor, y_true: Tensor, sample_weight: Tensor | None = None
                 ) -> Tensor:
         error = y_pred - self.matched(y_pred, y_true)
-        self.save_for_backward(error, self.weights(sample_weight, error))
-        return self.mean(error.cosh().log(), sample_weight)
+        shares = self.shares(sample_weight, error)
+        self.save_for_backward(error, shares)
+        return self.total(error.cosh().log(), shares)
 
     def backward(self) -> Tensor:
-        error, weights = self.saved_tensors()
-        return weights * error.tanh() / error.numel()
+        error, shares = self.saved_tensors()
+        return shares * error.tanh()
 
 
 def wrong(cls: type, change: Callable[..., Tensor]) -> type:

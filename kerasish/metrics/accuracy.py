@@ -4,7 +4,9 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from kerasish.losses import BinaryCrossEntropy, CrossEntropy, Loss
+from kerasish.losses import CrossEntropy, Hinge, KLDivergence, Loss
+from kerasish.losses.binary import BinaryLoss
+from kerasish.losses.classes import ClassLoss
 from kerasish.metrics.metric import ElementwiseMean, Mean
 from kerasish.shapes import alike
 from kerasish.types import Shape
@@ -81,16 +83,18 @@ def accuracy_for(
 ) -> Mean | None:
     """What "accuracy" means for a loss, a model that ends in that range, and these targets.
 
-    Cross entropies decide it by themselves; else the middle of a bounded range of the last module,
-    Tanh or Sigmoid; else targets that are all 0 and 1, or all -1 and 1.
+    Losses of classes and hinges decide it by themselves; else the middle of a bounded range of the
+    last module, Tanh or Sigmoid; else targets that are all 0 and 1, or all -1 and 1.
 
     Returns: the metric, or None if only the targets can tell and are not given.
     Raises: ValueError if the targets do not tell.
     """
-    if isinstance(loss, CrossEntropy):
+    if isinstance(loss, ClassLoss | KLDivergence):
         return CategoricalAccuracy(axis=loss.axis)
-    if isinstance(loss, BinaryCrossEntropy):
+    if isinstance(loss, BinaryLoss):
         return BinaryAccuracy(0.0 if loss.from_logits else 0.5, target_threshold=0.5)
+    if isinstance(loss, Hinge):
+        return BinaryAccuracy(threshold=0.0)  # whether no is -1 or 0
     if y_range in ((-1.0, 1.0), (0.0, 1.0)):
         return BinaryAccuracy(threshold=sum(y_range) / 2)
     if y_true is None:

@@ -99,6 +99,8 @@ class LossRow(NamedTuple):
     """y_pred and y_true for so many samples, in float64, away from kinks."""
     twin: Callable[[Tensor, Tensor], Tensor]
     """The values that the loss is the mean of, one an element or a distribution, from torch."""
+    counts: Callable[[Tensor], Tensor] | None = None
+    """What the mean divides by is the sum of these; if None, it is the number of values."""
 
     def weights(self, batch: int) -> Tensor:
         """A weight for each sample, among them a 0."""

@@ -1,0 +1,94 @@
+"""Hinge losses: nothing is to pay beyond a margin on the right side."""
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from kerasish.losses.loss import Loss
+
+
+class Hinge(Loss):
+    """Linear in how far a prediction is from the right side of a margin.
+
+        L = mean of  max(0, 1 - t y_pred),    t = y_true, -1 or 1
+
+    Shapes: y_pred and y_true (N, ...), the same; (N,) counts as (N, 1). L ().
+    Range: targets -1 and 1, or 0 and 1, where 0 is read as -1.
+    Backward: dy_pred = -t / (number of elements) inside the margin, t y_pred < 1.
+    Source: Cortes and Vapnik (1995), equation 2, whose slack this is; 0 and 1 as in Keras.
+    Raises: ValueError if the shapes differ, or, before training, for other targets.
+
+    Args:
+        reduction: "mean" or "sum".
+
+    Example:
+        >>> Hinge()(torch.tensor([[0.5]]), torch.tensor([[1.0]]))
+        tensor(0.5000)
+    """
+
+    formula: ClassVar[str] = "L = mean of max(0, 1 - t y_pred)"
+
+    def matched(self, y_pred: Tensor, y_true: Tensor) -> Tensor:
+        """Signs in the shape of y_pred, never by broadcasting; 0 becomes -1."""
+        t = super().matched(y_pred, y_true)
+        return t.masked_fill(t == 0, -1.0)
+
+    def forward(
+        self, y_pred: Tensor, y_true: Tensor, sample_weight: Tensor | None = None
+    ) -> Tensor:
+        t = self.matched(y_pred, y_true)
+        lack = torch.rsub(t * y_pred, 1).clamp_min_(0)
+        shares = self.shares(sample_weight, lack)
+        self.save_for_backward(t, lack, shares)
+        return self.total(lack, shares)
+
+    def backward(self) -> Tensor:
+        t, lack, shares = self.saved_tensors()
+        dy: Tensor = lack.sign_().mul_(t).mul_(shares).neg_()
+        return dy
+
+    def check_targets(self, y_pred: tuple[int, ...], y_true: Tensor) -> None:
+        super().check_targets(y_pred, y_true)
+        found: Tensor = torch.unique(y_true)
+        signs = bool((found.abs() == 1).all())
+        bits = bool(((found == 0) | (found == 1)).all())
+        if not signs and not bits:
+            shown = ", ".join(f"{float(value):g}" for value in found[:4])
+            raise ValueError(f"{self!r} expects targets -1 and 1, or 0 and 1; got {shown}"
+                             f"{', ...' if len(found) > 4 else ''}. Map them to signs.")
+
+
+class SquaredHinge(Hinge):
+    """The square of how far a prediction is from the right side of a margin.
+
+        L = mean of  max(0, 1 - t y_pred)²,    t = y_true, -1 or 1
+
+    Shapes: y_pred and y_true (N, ...), the same; (N,) counts as (N, 1). L ().
+    Range: targets -1 and 1, or 0 and 1, where 0 is read as -1.
+    Backward: dy_pred = -2 t max(0, 1 - t y_pred) / (number of elements).
+    Raises: ValueError if the shapes differ, or, before training, for other targets.
+
+    Args:
+        reduction: "mean" or "sum".
+
+    Example:
+        >>> SquaredHinge()(torch.tensor([[0.5]]), torch.tensor([[1.0]]))
+        tensor(0.2500)
+    """
+
+    formula: ClassVar[str] = "L = mean of max(0, 1 - t y_pred)²"
+
+    def forward(
+        self, y_pred: Tensor, y_true: Tensor, sample_weight: Tensor | None = None
+    ) -> Tensor:
+        t = self.matched(y_pred, y_true)
+        lack = torch.rsub(t * y_pred, 1).clamp_min_(0)
+        weighted = lack * self.shares(sample_weight, lack)
+        self.save_for_backward(t, weighted)
+        return torch.dot(lack.reshape(-1), weighted.reshape(-1))
+
+    def backward(self) -> Tensor:
+        t, weighted = self.saved_tensors()
+        dy: Tensor = weighted.mul_(t).mul_(-2)
+        return dy
