@@ -357,7 +357,7 @@ def test_a_wrong_choice_fails_in_compile_and_keeps_the_old_ones(change, error, s
         (Sigmoid(), BinaryCrossEntropy(), ("Leave Sigmoid() out", "from_logits=False")),
         (Sigmoid(), CrossEntropy(), ("Leave Sigmoid() out", "from_logits=False")),
         (ReLU(), BinaryCrossEntropy(from_logits=False), ("Add Sigmoid()", "from_logits=False out")),
-        (Linear(1), CrossEntropy(from_logits=False), ("Add Sigmoid()", "from_logits=False out")),
+        (Linear(1), CrossEntropy(from_logits=False), ("Add Softmax(1)", "from_logits=False out")),
     ],
     ids=["probabilities for logits", "probabilities for classes", "ReLU for probabilities",
          "logits for probabilities"],

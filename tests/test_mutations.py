@@ -24,11 +24,11 @@ import pytest
 
 from kerasish import set_seed
 from kerasish.module import Module
-from tests import containers, layers, test_every_loss, test_every_module
+from tests import containers, layers, losses, test_every_loss, test_every_module
 from tests.table import EQUIVALENT, LOSSES, MODULES
 
 PROOFS = [importlib.import_module(f"{package.__name__}.{found.name}")
-          for package in (layers, containers)
+          for package in (layers, containers, losses)
           for found in pkgutil.iter_modules(package.__path__)]
 PROOFS += [test_every_module, test_every_loss]
 

@@ -9,7 +9,7 @@ from kerasish.losses.distributions import GaussianNLL, Poisson
 from kerasish.losses.divergence import KLDivergence
 from kerasish.losses.embeddings import CosineSimilarity, TripletMargin
 from kerasish.losses.focal import BinaryFocal, Focal
-from kerasish.losses.hinges import Hinge, SquaredHinge
+from kerasish.losses.hinges import CategoricalHinge, Hinge, SquaredHinge
 from kerasish.losses.loss import Loss, refuse_function
 from kerasish.losses.regression import MAE, MAPE, MSE, MSLE
 from kerasish.losses.robust import Huber, LogCosh, SmoothL1
@@ -23,6 +23,7 @@ __all__ = [
     "NLL",
     "BinaryCrossEntropy",
     "BinaryFocal",
+    "CategoricalHinge",
     "CosineSimilarity",
     "CrossEntropy",
     "Focal",
@@ -59,6 +60,7 @@ _named.add(KLDivergence, "kld", "kullback_leibler_divergence")
 _named.add_preset(partial(KLDivergence, log_input=True), "kl_div_loss", "kl_div")
 _named.add(Hinge, "hinge_loss")
 _named.add(SquaredHinge, "squared_hinge_loss")
+_named.add(CategoricalHinge)
 _named.add(CosineSimilarity)
 _named.add(Poisson)
 _named.add_preset(partial(Poisson, log_input=True), "poisson_nll_loss", "poisson_nll")

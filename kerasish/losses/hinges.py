@@ -5,6 +5,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from kerasish.losses.classes import ClassLoss
 from kerasish.losses.loss import Loss
 
 
@@ -50,7 +51,7 @@ class Hinge(Loss):
 
     def check_targets(self, y_pred: tuple[int, ...], y_true: Tensor) -> None:
         super().check_targets(y_pred, y_true)
-        found: Tensor = torch.unique(y_true)
+        found: Tensor = torch.unique(y_true.double())
         signs = bool((found.abs() == 1).all())
         bits = bool(((found == 0) | (found == 1)).all())
         if not signs and not bits:
@@ -92,3 +93,51 @@ class SquaredHinge(Hinge):
         t, weighted = self.saved_tensors()
         dy: Tensor = weighted.mul_(t).mul_(-2)
         return dy
+
+
+class CategoricalHinge(ClassLoss):
+    """The true class is to lie above all others by a margin.
+
+        L = mean of  max(0, 1 + max_c (1 - t_c) y_c - Σ_c t_c y_c),    y = y_pred
+
+    The first maximum is at least 0, as the true class counts there with 0: so it is in Keras.
+
+    Shapes: y_pred (N, C, ...); y_true either class indices, integers of shape (N, ...), or
+        probabilities in the shape of y_pred. L (). The mean is over all but the class axis.
+    Backward: dy_pred = (1 - t) / n at the largest (1 - t) y, and -t / n, inside the margin.
+    Source: Keras, and Weston and Watkins (1999) for the idea.
+    Raises: ValueError for other shapes, indices that are not integers, or, before training,
+        classes outside 0..C-1 and probabilities outside [0, 1].
+
+    Args:
+        axis: the class axis of y_pred; 1 as in torch.
+        reduction: "mean" or "sum".
+
+    Example:
+        >>> CategoricalHinge()(torch.tensor([[2.0, 0.5]]), torch.tensor([1]))
+        tensor(2.5000)
+    """
+
+    formula: ClassVar[str] = "L = mean of max(0, 1 + max (1 - t) y_pred - Σ t y_pred)"
+
+    def __init__(self, axis: int = 1, *, reduction: str = "mean") -> None:
+        super().__init__(axis, reduction=reduction)
+
+    def forward(
+        self, y_pred: Tensor, y_true: Tensor, sample_weight: Tensor | None = None
+    ) -> Tensor:
+        t = self.matched(y_pred, y_true)
+        if not t.is_floating_point():
+            t = torch.zeros_like(y_pred).scatter_(self.axis, t, 1.0)
+        rest = 1 - t
+        highest, at = (rest * y_pred).max(self.axis, keepdim=True)
+        true = (t * y_pred).sum(self.axis, keepdim=True)
+        lack = highest.sub_(true).add_(1).clamp_min_(0)
+        shares = self.shares(sample_weight, lack)
+        self.save_for_backward(t, rest, at, lack, shares)
+        return self.total(lack, shares)
+
+    def backward(self) -> Tensor:
+        t, rest, at, lack, shares = self.saved_tensors()
+        dy = torch.neg(t).scatter_add_(self.axis, at, rest.gather(self.axis, at))
+        return dy.mul_(lack.sign_().mul_(shares))

@@ -15,6 +15,7 @@ from kerasish.losses import (
     NLL,
     BinaryCrossEntropy,
     BinaryFocal,
+    CategoricalHinge,
     CosineSimilarity,
     CrossEntropy,
     Focal,
@@ -103,6 +104,11 @@ def _hinge(y_pred: Tensor, y_true: Tensor) -> Tensor:
     return (1 - _sign(y_true).view_as(y_pred) * y_pred).relu()
 
 
+def _categorical_hinge(y_pred: Tensor, t: Tensor, axis: int = 1) -> Tensor:
+    """Keras' formula."""
+    return (((1 - t) * y_pred).amax(axis) - (t * y_pred).sum(axis) + 1).relu()
+
+
 def _kl(axis: int = -1, **settings: Any) -> Callable[[Tensor, Tensor], Tensor]:
     return lambda log_p, t: F.kl_div(log_p, t, reduction="none", **settings).sum(axis)
 
@@ -134,7 +140,7 @@ def _focal(
         if not t.is_floating_point():
             hot = F.one_hot(t.clamp_min(0), y_pred.shape[axis]).to(y_pred).movedim(-1, axis)
             t = hot * (t != IGNORED).unsqueeze(axis)
-            t = t * (1 - smoothing) + (t.sum(axis, keepdim=True) > 0) * smoothing / hot.shape[axis]
+            t = t * (1 - smoothing) + t.sum(axis, keepdim=True) * smoothing / hot.shape[axis]
         log_p = of(y_pred, axis)
         factor = torch.as_tensor(alpha, dtype=y_pred.dtype) * (1 - log_p.exp()) ** gamma
         return -(factor * t * log_p).sum(axis)
@@ -304,6 +310,12 @@ ROWS += [
     LossRow("Hinge of bits", Hinge, lambda n: (numbers(n, 1) / 4, _bits(n)), _hinge),
     LossRow("SquaredHinge", SquaredHinge, lambda n: (numbers(n, 4), _sign(_targets(n, 4))),
             lambda y_pred, y_true: _hinge(y_pred, y_true) ** 2),
+    LossRow("CategoricalHinge", CategoricalHinge, lambda n: (numbers(n, 5), _labels(n)),
+            lambda y_pred, y_true: _categorical_hinge(y_pred, F.one_hot(y_true, 5))),
+    LossRow("CategoricalHinge against probabilities on the last axis, some beyond the margin",
+            lambda: CategoricalHinge(axis=-1),
+            lambda n: (3 * numbers(n, 4, 5), _shares(n, 4, 5, axis=-1) ** 3),
+            lambda y_pred, y_true: _categorical_hinge(y_pred, y_true, -1)),
     LossRow("CosineSimilarity", CosineSimilarity, lambda n: (numbers(n, 2, 5), _targets(n, 2, 5)),
             lambda y_pred, y_true: -F.cosine_similarity(y_pred, y_true, -1)),
     LossRow("CosineSimilarity along axis 1", lambda: CosineSimilarity(axis=1),
