@@ -83,7 +83,8 @@ class ClassLoss(Loss):
                               "Divide them by their sum, or give class indices.")
             return
         self._check_type(y_true)
-        classes, outside = y_pred[self.axis], (y_true < 0) | (y_true >= y_pred[self.axis])
+        classes, y_true = y_pred[self.axis], y_true.long()
+        outside = (y_true < 0) | (y_true >= classes)
         if self.ignore_index is not None:
             outside &= y_true != self.ignore_index
         if outside.any():

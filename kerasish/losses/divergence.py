@@ -68,7 +68,7 @@ class KLDivergence(Loss):
 
     def backward(self) -> Tensor:
         y_pred, t, shares = self.saved_tensors()
-        dy = torch.mul(t, shares).neg_()
+        dy: Tensor = (t * shares).neg_()
         return dy if self.log_input else dy.div_(y_pred.clamp_min(LEAST))
 
     def shares(

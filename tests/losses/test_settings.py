@@ -156,6 +156,12 @@ def test_a_step_refuses_other_shapes_too(loss: Loss, y_pred: Any, y_true: Tensor
     assert loss._saved == []
 
 
+def test_a_class_is_not_taken_for_one_that_its_type_cannot_hold() -> None:
+    labels = torch.tensor([0, 156], dtype=torch.uint8)  # 156 is -100 there
+    with pytest.raises(ValueError, match="got 0 to 156, first in sample 1"):
+        CrossEntropy(ignore_index=-100).check_targets((2, 3), labels)
+
+
 def test_triplets_of_other_sizes_are_refused() -> None:
     with pytest.raises(ValueError, match=r"got \(\(2, 4\), \(2, 5\), \(2, 4\)\)"):
         TripletMargin().check_shapes(((2, 4), (2, 5), (2, 4)), (2,))

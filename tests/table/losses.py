@@ -366,5 +366,7 @@ EQUIVALENT = {
         "where there are no elements it does not matter what they are divided by",
     r"CrossEntropy\.backward: .* \+ .* // max\(dy\.shape\[self\.axis\], 2\) or 1\)$":
         "fewer classes than two are refused",
+    r"Hinge\.backward: .* (lack|weighted)(\.sign_\(\))?\.div_\(t\)":
+        "a target is 1 or -1, which divide as they multiply",
 }
 """Mutants of backward (see test_mutations.py) that compute the same, with the reason."""
