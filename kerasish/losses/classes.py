@@ -152,7 +152,7 @@ class ClassLoss(Loss):
         if self._weight is None:
             counts = torch.ones_like(t, dtype=like.dtype)
         else:
-            counts = self._weight.like(like)[t]
+            counts = self._weight.like(like).take(t)
         return t, counts if ignored is None else counts.masked_fill(ignored, 0.0)
 
     def _number(self, counts: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 from typing import ClassVar
 
+import torch
 from torch import Tensor
 
 from kerasish.losses import CrossEntropy, Hinge, KLDivergence, Loss
@@ -52,6 +53,7 @@ class CategoricalAccuracy(Mean):
 
     Args:
         axis: the class axis of y_pred; 1 as in torch.
+        ignore_index: a class index that does not count, as in CrossEntropy.
 
     Example:
         >>> import torch
@@ -64,8 +66,18 @@ class CategoricalAccuracy(Mean):
     runs_in_step: ClassVar[bool] = True
     higher_is_better: ClassVar[bool | None] = True
 
-    def __init__(self, axis: int = 1) -> None:
-        self.axis = axis
+    def __init__(self, axis: int = 1, ignore_index: int | None = None) -> None:
+        self.axis, self.ignore_index = axis, ignore_index
+
+    def update(self, y_pred: Tensor, y_true: Tensor, sample_weight: Tensor | None = None) -> None:
+        if self.ignore_index is None or y_true.shape == y_pred.shape:
+            super().update(y_pred, y_true, sample_weight)
+            return
+        right = self.values(y_pred, y_true)
+        counts = (y_true.reshape(right.shape) != self.ignore_index).to(torch.float64)
+        if sample_weight is not None:
+            counts.mul_(sample_weight.view(-1, *[1] * (right.dim() - 1)))
+        self._take((right * counts).sum(), counts.sum(), 0)
 
     def check_shapes(self, y_pred: Shape, y_true: Shape) -> None:
         CrossEntropy(axis=self.axis).check_shapes(y_pred, y_true)
@@ -89,7 +101,9 @@ def accuracy_for(
     Returns: the metric, or None if only the targets can tell and are not given.
     Raises: ValueError if the targets do not tell.
     """
-    if isinstance(loss, ClassLoss | KLDivergence):
+    if isinstance(loss, ClassLoss):
+        return CategoricalAccuracy(loss.axis, loss.ignore_index)
+    if isinstance(loss, KLDivergence):
         return CategoricalAccuracy(axis=loss.axis)
     if isinstance(loss, BinaryLoss):
         return BinaryAccuracy(0.0 if loss.from_logits else 0.5, target_threshold=0.5)

@@ -6,7 +6,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from kerasish import Model
+from kerasish.layers import Linear
 from kerasish.losses import NLL, CategoricalHinge, CrossEntropy, Focal, Loss
+from kerasish.metrics import accuracy_for
 from tests.table import numbers
 
 WEIGHT = torch.tensor([0.5, 2.0, 0.0, 3.0, 1.0], dtype=torch.float64)
@@ -190,3 +193,32 @@ def test_categorical_hinge_counts_the_margin_from_0_at_least_as_in_keras() -> No
     value, dy = run(CategoricalHinge(reduction="sum"), y_pred, torch.tensor([2, 0, 1]))
     assert value == (2 - 1 + 1) + (0 + 1 + 1) + 0
     assert torch.equal(dy, torch.tensor([[1.0, 0, -1], [-1, 0, 0], [0, 0, 0]]))
+
+
+# ---- accuracy beside it ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_accuracy_counts_what_the_loss_counts(weighted: bool) -> None:
+    metric = accuracy_for(CrossEntropy(ignore_index=-100), None)
+    labels, w = LOGITS.argmax(1), torch.tensor([1.0, 2.0, 4.0, 0.0])
+    labels[0, 0] = labels[1] = -100
+    labels[2, 1] = (labels[2, 1] + 1) % 5
+    for rows in (slice(0, 2), slice(2, 4)):
+        metric.update(LOGITS[rows], labels[rows], w[rows] if weighted else None)
+    assert metric.result() == pytest.approx(10 / 14 if weighted else 7 / 8)
+    metric.reset()
+    metric.update(LOGITS[1:2], labels[1:2])
+    assert math.isnan(metric.result())
+
+
+def test_a_fit_with_ignored_classes_shows_the_accuracy_of_the_others() -> None:
+    model = Model(Linear(2), device="cpu")
+    model.compile(optimizer="sgd", loss=CrossEntropy(ignore_index=-1), metrics=["accuracy"])
+    model.build((1,))
+    model.module.load_state_dict({"weight": torch.tensor([[-1.0], [1.0]]), "bias": torch.zeros(2)})
+    logs = model.evaluate([[1.0], [-1.0], [2.0], [3.0]], [1, 1, -1, -1], verbose=0,
+                          return_dict=True)
+    assert logs["accuracy"] == 0.5
+    expected = (2 * math.log(1 + math.exp(-2)) + 2) / 2
+    assert logs["loss"] == pytest.approx(expected, rel=1e-6)
