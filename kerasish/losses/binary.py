@@ -1,14 +1,16 @@
 """Losses of yes or no: each element on its own has a probability."""
 
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
 from kerasish.checks import check_number
-from kerasish.losses.constants import Constants
-from kerasish.losses.crossentropy import LEAST, LEAST_LOG
+from kerasish.losses.constants import LEAST, LEAST_LOG, Constants
 from kerasish.losses.loss import Loss
+
+_log_sigmoid: Callable[[Tensor], Tensor] = torch.ops.aten.log_sigmoid.default
 
 
 class BinaryLoss(Loss):
@@ -41,17 +43,16 @@ class BinaryLoss(Loss):
     def surprise(self, y_pred: Tensor, t: Tensor, pull: Tensor | None = None) -> Tensor:
         """-t log p - (1 - t) log(1 - p), times `pull` in the first term.
 
-        For a logit z it is (1 - t) z + (1 - t + t pull) log(1 + exp(-z)), which is written so that
-        nothing overflows.
+        For a logit z it is (1 - t) z - (1 - t + t pull) log p, with log p from a kernel that never
+        overflows.
         """
         if not self.from_logits:
             yes, no = y_pred.log().clamp_min_(LEAST_LOG), (-y_pred).log1p_().clamp_min_(LEAST_LOG)
             return (t if pull is None else t * pull).mul(yes).add_((1 - t).mul_(no)).neg_()
-        tail = y_pred.abs().neg_().exp_().log1p_()
-        if pull is None:
-            return tail.add_(y_pred.clamp_min(0)).sub_(t * y_pred)
-        return (y_pred.clamp_max(0).neg_().add_(tail).mul_(pull_of(t, pull))
-                .add_((1 - t).mul_(y_pred)))
+        log_p = _log_sigmoid(y_pred)
+        if pull is not None:
+            log_p.mul_(pull_of(t, pull))
+        return torch.rsub(t, 1).mul_(y_pred).sub_(log_p)
 
 
 def pull_of(t: Tensor, pull: Tensor) -> Tensor:
@@ -64,8 +65,8 @@ class BinaryCrossEntropy(BinaryLoss):
 
         L = mean of  -a t log p - (1 - t) log(1 - p),    p = 1 / (1 + exp(-y_pred)) for logits
 
-    where a is `pos_weight`, 1 if there is none. Computed as max(z, 0) - z t + log(1 + exp(-|z|))
-    for a logit z, which never overflows.
+    where a is `pos_weight`, 1 if there is none. Computed as (1 - t) z - log p for a logit z, which
+    never overflows.
 
     Shapes: y_pred and y_true t (N, ...), the same; (N,) counts as (N, 1). L ().
     Range: targets from 0 to 1.

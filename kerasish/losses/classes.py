@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from kerasish.checks import check_number
-from kerasish.losses.constants import Constants
+from kerasish.losses.constants import LEAST_LOG, Constants
 from kerasish.losses.loss import Ending, Loss
 
 
@@ -103,7 +103,13 @@ class ClassLoss(Loss):
                 "Write y.astype('int64'), or y.long() for a tensor."
             )
 
-    # ---- how much counts ----------------------------------------------------------------------
+    # ---- what forward is made of --------------------------------------------------------------
+
+    def log_p(self, y_pred: Tensor) -> Tensor:
+        """The logarithms of the predicted probabilities."""
+        if self.from_logits:
+            return torch.log_softmax(y_pred, self.axis)
+        return y_pred.log().clamp_min_(LEAST_LOG)
 
     def at_class(
         self, values: Tensor, t: Tensor, sample_weight: Tensor | None

@@ -1,9 +1,15 @@
-"""Numbers that a loss multiplies by, class weights for instance, wherever they are needed."""
+"""Numbers that losses compute with: bounds of probabilities, and weights on any device."""
 
 from typing import Any
 
 import torch
 from torch import Tensor
+
+LEAST = 1e-12
+"""Probabilities are cut here where they divide, as in torch."""
+
+LEAST_LOG = -100.0
+"""Logarithms of probabilities are cut here, as in torch, so that that of 0 stays finite."""
 
 
 class Constants:

@@ -6,21 +6,12 @@ import torch
 from torch import Tensor
 
 from kerasish.losses.classes import ClassLoss
+from kerasish.losses.constants import LEAST
 from kerasish.losses.loss import Ending
-
-LEAST = 1e-12
-"""Probabilities are cut here where they divide, as in torch."""
-
-LEAST_LOG = -100.0
-"""Logarithms of probabilities are cut here, as in torch, so that that of 0 stays finite."""
 
 
 class _Likelihood(ClassLoss):
     """Base of the losses that are linear in log-probabilities: what their forward is."""
-
-    def log_p(self, y_pred: Tensor) -> Tensor:
-        """The logarithms of the predicted probabilities."""
-        raise NotImplementedError(f"{type(self).__name__} needs a log_p method. Write it.")
 
     def forward(
         self, y_pred: Tensor, y_true: Tensor, sample_weight: Tensor | None = None
@@ -33,7 +24,7 @@ class _Likelihood(ClassLoss):
             return (log_p * t).sum().neg_()
         picked, t, shares = self.at_class(log_p, t, sample_weight)
         self.save_for_backward(log_p, t, shares)
-        return self.total(picked, shares).neg_()
+        return self.total(picked, -shares)
 
 
 class CrossEntropy(_Likelihood):
@@ -81,11 +72,6 @@ class CrossEntropy(_Likelihood):
         super().__init__(axis, weight=weight, ignore_index=ignore_index,
                          label_smoothing=label_smoothing, reduction=reduction)
         self.from_logits = from_logits
-
-    def log_p(self, y_pred: Tensor) -> Tensor:
-        if self.from_logits:
-            return torch.log_softmax(y_pred, self.axis)
-        return y_pred.log().clamp_min_(LEAST_LOG)
 
     def backward(self) -> Tensor:
         log_p, t, shares = self.saved_tensors()

@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from kerasish.losses.crossentropy import LEAST, LEAST_LOG
+from kerasish.losses.constants import LEAST, LEAST_LOG
 from kerasish.losses.loss import Ending, Loss
 from kerasish.shapes import require_axis
 

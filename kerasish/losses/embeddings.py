@@ -46,7 +46,7 @@ class CosineSimilarity(Loss):
         cosine = (a * b).sum(self.axis, keepdim=True)
         shares = self.shares(sample_weight, cosine)
         self.save_for_backward(a, b, cosine, length, shares)
-        return self.total(cosine, shares).neg_()
+        return self.total(cosine, -shares)
 
     def backward(self) -> Tensor:
         a, b, cosine, length, shares = self.saved_tensors()

@@ -8,8 +8,7 @@ from torch import Tensor
 from kerasish.checks import check_number
 from kerasish.losses.binary import BinaryLoss
 from kerasish.losses.classes import ClassLoss
-from kerasish.losses.constants import Constants
-from kerasish.losses.crossentropy import LEAST, LEAST_LOG
+from kerasish.losses.constants import LEAST, Constants
 
 
 class BinaryFocal(BinaryLoss):
@@ -129,10 +128,7 @@ class Focal(ClassLoss):
         self, y_pred: Tensor, y_true: Tensor, sample_weight: Tensor | None = None
     ) -> Tensor:
         t = self.matched(y_pred, y_true)
-        if self.from_logits:
-            log_p = torch.log_softmax(y_pred, self.axis)
-        else:
-            log_p = y_pred.log().clamp_min_(LEAST_LOG)
+        log_p = self.log_p(y_pred)
         t = self.spread(t, log_p, sample_weight)
         if self._alpha is not None:
             t.mul_(self.along_classes(self._alpha.like(log_p), log_p))
