@@ -10,7 +10,22 @@ from torch import Tensor
 
 from kerasish import losses
 from kerasish.gradcheck import check_gradients
-from kerasish.losses import MAE, MSE, BinaryCrossEntropy, CrossEntropy, Loss
+from kerasish.losses import (
+    MAE,
+    MAPE,
+    MSE,
+    MSLE,
+    BinaryCrossEntropy,
+    BinaryFocal,
+    CrossEntropy,
+    Hinge,
+    Huber,
+    LogCosh,
+    Loss,
+    Poisson,
+    SmoothL1,
+    SquaredHinge,
+)
 from tests.table import LOSSES, LossRow, numbers
 
 every_loss = pytest.mark.parametrize("row", LOSSES, ids=lambda row: row.id)
@@ -186,7 +201,9 @@ def test_the_config_makes_an_equal_loss(row: LossRow) -> None:
 # ---- shapes ---------------------------------------------------------------------------------
 
 
-ELEMENTWISE = [MSE(), MAE(), BinaryCrossEntropy(), BinaryCrossEntropy(from_logits=False)]
+ELEMENTWISE = [MSE(), MAE(), BinaryCrossEntropy(), BinaryCrossEntropy(from_logits=False), MAPE(),
+               MSLE(), Huber(), SmoothL1(), LogCosh(), Hinge(), SquaredHinge(), Poisson(),
+               BinaryFocal(), BinaryFocal(from_logits=False)]
 each_elementwise = pytest.mark.parametrize("loss", ELEMENTWISE, ids=repr)
 
 
@@ -209,7 +226,7 @@ def test_shapes_are_never_broadcast(
 
 @each_elementwise
 def test_one_axis_counts_as_a_column(loss: Loss) -> None:
-    column, row = torch.rand(4, 1), torch.rand(4, 1)
+    column, row = torch.rand(4, 1), torch.tensor([[0.0], [1.0], [1.0], [0.0]])
     value, dy = run(loss, column, row)
     for y_pred, y_true in ((column, row[:, 0]), (column[:, 0], row), (column[:, 0], row[:, 0])):
         loss.check_targets(tuple(y_pred.shape), y_true)

@@ -78,5 +78,5 @@ def get(loss: Any) -> Loss:
         MSE()
     """
     if callable(loss) and not isinstance(loss, Loss | type):
-        refuse_function(loss)
+        refuse_function(loss, _named)
     return _named.get(loss)

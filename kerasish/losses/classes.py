@@ -127,10 +127,11 @@ class ClassLoss(Loss):
         one = like.narrow(self.axis, 0, 1)
         if t.is_floating_point():
             shares, uniform = self.shares(sample_weight, one), self.label_smoothing
-            spread = torch.mul(t, 1 - uniform).add_(uniform / like.shape[self.axis])
+            if uniform:
+                t = torch.mul(t, 1 - uniform).add_(uniform / like.shape[self.axis])
         else:
-            spread, shares = self._one_hot(t, like, sample_weight, one)
-        spread.mul_(shares)
+            t, shares = self._one_hot(t, like, sample_weight, one)
+        spread = torch.mul(t, shares)
         if self._weight is not None:
             spread.mul_(self.along_classes(self._weight.like(like), like))
         return spread
@@ -138,6 +139,7 @@ class ClassLoss(Loss):
     def _one_hot(
         self, t: Tensor, like: Tensor, sample_weight: Tensor | None, one: Tensor
     ) -> tuple[Tensor, Any]:
+        """Class indices as probabilities, smoothed, 0 where they are ignored; and their shares."""
         ignored = None if self.ignore_index is None else t == self.ignore_index
         number = None
         if self._weight is not None or ignored is not None:

@@ -3,12 +3,14 @@
 import math
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, ClassVar, NamedTuple
 
 from torch import Tensor
 
 from kerasish.checks import check_choice
 from kerasish.differentiable import Differentiable
+from kerasish.registry import Registry
 from kerasish.shapes import alike, require_alike
 
 Range = tuple[float, float]
@@ -192,18 +194,26 @@ def check_reduction(cls: type[Loss], reduction: Any) -> str:
     return check_choice(who, reduction, cls.reductions)
 
 
-def refuse_function(loss: Callable[..., Any]) -> None:
+def refuse_function(loss: Callable[..., Any], named: Registry[Loss]) -> None:
     """Says how to turn a bare function into a loss: kerasish has no autograd to derive it.
 
     Raises: TypeError, always.
+
+    Args:
+        loss: the function, or an object of another library.
+        named: where a loss of that name may be.
     """
     name = getattr(loss, "__name__", type(loss).__name__)
+    ours = ""
+    with suppress(ValueError):
+        ours = f" Write loss={name!r} for {named[name]()!r}."
     cls = "".join(part[:1].upper() + part[1:] for part in re.findall("[A-Za-z0-9]+", name))
-    if not cls[:1].isalpha() or cls == "Lambda":
+    if not cls[:1].isalpha() or cls in ("Lambda", "Loss"):
         cls = "MyLoss"
     raise TypeError(
         f"compile(loss) expects a name or a Loss with forward and backward; got the function "
-        f"{name!r}. There is no autograd to derive it. Write both; this is the squared error:\n\n"
+        f"{name!r}.{ours} There is no autograd to derive a function: write both methods. This is "
+        "the squared error:\n\n"
         f"from kerasish.losses import Loss\n\n{_EXAMPLE.format(cls=cls)}\n"
         f"and pass an instance, loss={cls}()."
     )

@@ -37,6 +37,29 @@ def test_the_lines_that_a_function_is_answered_with_work(function, cls: str) -> 
     model.fit(np.zeros((4, 2)), np.ones((4, 1)), verbose=0)
 
 
+def mean_squared_error(y_true, y_pred):
+    return ((y_true - y_pred) ** 2).mean()
+
+
+@pytest.mark.parametrize(("theirs", "ours"), [
+    (mean_squared_error, "loss='mean_squared_error' for MSE()."),
+    (torch.nn.BCELoss(), "loss='BCELoss' for BinaryCrossEntropy(from_logits=False)."),
+    (torch.nn.functional.cross_entropy, "loss='cross_entropy' for CrossEntropy()."),
+], ids=["Keras", "torch", "function of torch"])
+def test_a_loss_of_another_library_is_answered_with_the_name_of_ours(theirs, ours: str) -> None:
+    with pytest.raises(TypeError) as caught:
+        losses.get(theirs)
+    assert f". Write {ours} There is no autograd" in str(caught.value)
+
+
+def test_a_function_called_loss_does_not_hide_the_base_class() -> None:
+    def loss(y_true, y_pred):
+        return 0.0
+
+    with pytest.raises(TypeError, match=r"class MyLoss\(Loss\)"):
+        losses.get(loss)
+
+
 def test_an_own_loss_without_an_init_knows_its_reduction() -> None:
     class Total(Loss):
         def __init__(self) -> None:
