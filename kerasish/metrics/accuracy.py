@@ -102,7 +102,8 @@ def accuracy_for(
     Raises: ValueError if the targets do not tell.
     """
     if isinstance(loss, ClassLoss):
-        return CategoricalAccuracy(loss.axis, loss.ignore_index)
+        ignored = {} if loss.ignore_index is None else {"ignore_index": loss.ignore_index}
+        return CategoricalAccuracy(axis=loss.axis, **ignored)
     if isinstance(loss, KLDivergence):
         return CategoricalAccuracy(axis=loss.axis)
     if isinstance(loss, BinaryLoss):
