@@ -10,6 +10,7 @@ from kerasish.initializers import kaiming_normal, zeros
 from kerasish.layers.sizes import Sized
 from kerasish.module import Kernels
 from kerasish.parameter import Parameter
+from kerasish.trees import is_shape
 from kerasish.types import Device, Shape
 
 
@@ -64,6 +65,9 @@ class Linear(Sized):
         self.use_bias, self.device, self.dtype = bias, device, dtype
 
     def build(self, shape: Shape) -> Shape:
+        if not is_shape(shape):
+            raise ValueError(f"{self!r} expects one tensor; got several, of shapes {shape} a "
+                             "sample. Take them in with a Graph, or join them with Concat().")
         if not shape:
             raise ValueError(f"{self!r} expects x of shape (N, features); got shape (N,). Give "
                              "samples an axis of features, x[:, None] for a single one.")

@@ -1,8 +1,12 @@
 """Metrics: running means over samples, found by Keras' names."""
 
-from kerasish.metrics.accuracy import BinaryAccuracy, CategoricalAccuracy, accuracy_for
+from kerasish.metrics.accuracy import (
+    BinaryAccuracy,
+    CategoricalAccuracy,
+    accuracy_for,
+)
 from kerasish.metrics.metric import ElementwiseMean, FunctionMetric, Mean, Metric
-from kerasish.metrics.named import decided_by, get, named_metrics
+from kerasish.metrics.named import get, named_metrics
 from kerasish.metrics.regression import MAE, MSE
 from kerasish.metrics.scores import RunningLogs, Scores
 
@@ -18,7 +22,6 @@ __all__ = [
     "RunningLogs",
     "Scores",
     "accuracy_for",
-    "decided_by",
     "get",
     "named_metrics",
 ]

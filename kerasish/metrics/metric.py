@@ -35,7 +35,11 @@ class Metric(Configured):
     """Whether `update` may run in torch's inference mode, as the step does, which saves leaving it:
     only where all tensors that outlive a batch are made outside that mode."""
 
-    def check_shapes(self, y_pred: Shape, y_true: Shape) -> None:
+    def decided(self, y_true: Any) -> "Metric":
+        """The metric that is meant with these targets, all of them: this one, for most."""
+        return self
+
+    def check_shapes(self, y_pred: Any, y_true: Any) -> None:
         """Refuses, before training, targets whose shape does not fit the predictions'."""
 
     def update(self, y_pred: Tensor, y_true: Tensor, sample_weight: Tensor | None = None) -> None:
