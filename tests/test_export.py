@@ -4,14 +4,17 @@ import copy
 import pickle
 import subprocess
 import sys
+from pathlib import Path
 
+import numpy as np
+import onnx.reference
 import pytest
 import torch
 from torch import nn
 
 from kerasish import Model, Module
 from kerasish.containers import Graph, Input, Sequential
-from kerasish.export import from_torch, to_torch
+from kerasish.export import from_torch, to_onnx, to_torch
 from kerasish.export.agreement import compare
 from kerasish.layers import Dropout, Linear, ReLU, Tanh
 from tests.table import MODULES, Row
@@ -171,3 +174,18 @@ def test_import_kerasish_imports_no_torch_twin() -> None:
 
 def test_a_relu_keeps_its_class() -> None:
     assert isinstance(from_torch(nn.ReLU(inplace=True)), ReLU)
+
+
+# ---- ONNX -----------------------------------------------------------------------------------
+
+
+@pytest.mark.long
+def test_an_onnx_file_gives_the_same_numbers_for_any_number_of_samples(tmp_path: Path) -> None:
+    model = Model(Linear(4), ReLU(), Dropout(0.5), Linear(2), device="cpu")
+    model.build((3,))
+    to_onnx(model, tmp_path / "net.onnx")
+    session = onnx.reference.ReferenceEvaluator(str(tmp_path / "net.onnx"))
+    for rows in (1, 5):
+        x = torch.randn(rows, 3).numpy()
+        (y,) = session.run(None, {"x": x})
+        np.testing.assert_allclose(y, model.predict(x, verbose=0), rtol=1e-5, atol=1e-6)

@@ -1,6 +1,7 @@
 """From kerasish to torch.nn and to ONNX."""
 
 import inspect
+import warnings
 from collections.abc import Callable
 from functools import partial, reduce
 from operator import add, mul
@@ -67,10 +68,11 @@ def to_onnx(model: Any, path: str | PathLike[str], sample: Any = None) -> None:
     module = _module("to_onnx", model)
     twin = to_torch(module, check=False).eval()
     x = drawn(module, 2) if sample is None else sample
-    batch = torch.export.Dim.DYNAMIC
-    program = torch.onnx.export(
-        twin, (x,), dynamo=True, verbose=False, input_names=["x"], output_names=["y"],
-        dynamic_shapes=(mapped(lambda _: {0: batch}, x),))
+    rows = mapped(lambda _: {0: torch.export.Dim.DYNAMIC}, x)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch's, about torch
+        program = torch.onnx.export(twin, (x,), dynamo=True, verbose=False, input_names=["x"],
+                                    output_names=["y"], dynamic_shapes=(rows,))
     assert program is not None
     program.save(path)
 
