@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
+from kerasish import losses
 from kerasish.differentiable import Differentiable
 from kerasish.losses import Loss
 from kerasish.losses.several import OutputLosses, in_order, output_name
@@ -14,24 +15,40 @@ from kerasish.metrics.accuracy import (
     AccuracyByTargets,
     BinaryAccuracy,
     CategoricalAccuracy,
+    Range,
+    TopKCategoricalAccuracy,
     accuracy_for,
 )
+from kerasish.metrics.areas import AUC
+from kerasish.metrics.confusion import F1, ConfusionMatrix, MeanIoU, Precision, Recall
+from kerasish.metrics.losses import LossMetric
 from kerasish.metrics.metric import FunctionMetric, Metric
-from kerasish.metrics.regression import MAE, MSE
+from kerasish.metrics.regression import MAE, MSE, R2, RMSE
 from kerasish.registry import Registry
 
-Range = tuple[float, float] | None
 _ACCURACY = ("accuracy", "acc")
 
-_named = Registry(Metric, "compile(metrics)", "metrics=['accuracy']", also=("accuracy",))
+_named = Registry(Metric, "compile(metrics)", "metrics=['accuracy']",
+                  also=("accuracy", *losses.named))
 _named.add(BinaryAccuracy)
 _named.add(CategoricalAccuracy, "sparse_categorical_accuracy")
+_named.add(TopKCategoricalAccuracy, "sparse_top_k_categorical_accuracy")
+_named.add(Precision)
+_named.add(Recall)
+_named.add(F1, "f1_score")
+_named.add(AUC, "roc_auc")
+_named.add(ConfusionMatrix)
+_named.add(MeanIoU, "mean_iou")
 _named.add(MSE, "mean_squared_error")
 _named.add(MAE, "mean_absolute_error")
+_named.add(RMSE, "root_mean_squared_error")
+_named.add(R2, "r2_score")
 
 
 def get(metric: Any) -> Metric:
     """The metric of that name, which logs then show; a function wrapped; or the instance itself.
+
+    The name of a loss that is no metric's stands for its mean.
 
     Raises: ValueError with the nearest names; TypeError for a class or anything else.
 
@@ -40,7 +57,8 @@ def get(metric: Any) -> Metric:
         'mae'
     """
     if isinstance(metric, str):
-        found = _named.get(metric)
+        of_loss = metric in losses.named and metric not in _named
+        found = LossMetric(losses.get(metric)) if of_loss else _named.get(metric)
         found.name = metric
         return found
     if callable(metric) and not isinstance(metric, Metric | Differentiable | type):
@@ -84,6 +102,7 @@ def _of_one(wanted: Any, loss: Loss | None, y_range: Range) -> list[tuple[str, M
             named.append((each, accuracy_for(loss, y_range) or AccuracyByTargets(loss)))
         else:
             metric = get(each)
+            metric.told(loss, y_range)
             named.append((metric.name, metric))
     return named
 
