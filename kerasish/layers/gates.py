@@ -39,8 +39,8 @@ class GELU(Module):
         approximate: "none", or "tanh" as in the first GPT and BERT.
 
     Example:
-        >>> GELU()(torch.tensor([[-10.0, 0.0, 10.0]]))
-        tensor([[-0.,  0., 10.]])
+        >>> GELU()(torch.tensor([[0.0, 10.0]]))
+        tensor([[ 0., 10.]])
     """
 
     formula: ClassVar[str] = "y = x · Φ(x)"

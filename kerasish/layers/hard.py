@@ -157,8 +157,8 @@ class Hardswish(Module):
         inplace: accepted for torch's sake and ignored: the container decides.
 
     Example:
-        >>> Hardswish()(torch.tensor([[-4.0, 0.0, 3.0]]))
-        tensor([[-0.,  0.,  3.]])
+        >>> Hardswish()(torch.tensor([[-1.0, 0.0, 3.0]]))
+        tensor([[-0.3333,  0.0000,  3.0000]])
     """
 
     formula: ClassVar[str] = "y = x · min(max(x + 3, 0), 6) / 6"
