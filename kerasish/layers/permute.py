@@ -33,9 +33,10 @@ class Permute(Module):
 
     def __init__(self, dims: Sequence[int]) -> None:
         order = tuple(dims) if isinstance(dims, list | tuple) else ()
-        if sorted(order) != list(range(1, len(order) + 1)) or not order:
+        whole = all(type(axis) is int for axis in order)
+        if not order or not whole or sorted(order) != list(range(1, len(order) + 1)):
             raise ValueError(
-                f"Permute(dims) expects each axis of a sample once, in a tuple, counted from 1; "
+                "Permute(dims) expects each axis of a sample once, in a tuple, counted from 1; "
                 f"got {dims!r}. (2, 1) exchanges two axes; axis 0 is the batch, which stays."
             )
         self.dims = order

@@ -21,7 +21,7 @@ def test_without_an_axis_the_classes_lie_on_axis_1(make: type, shape: tuple[int,
 
 
 def test_numbers_worked_by_hand() -> None:
-    x = torch.tensor([[0.0, 0.0, 0.0], [2.0, 3.0, 5.0]]).log_()[1:]
+    x = torch.tensor([[2.0, 3.0, 5.0]]).log()
     module = Softmax()
     assert torch.allclose(module(x), torch.tensor([[0.2, 0.3, 0.5]]))
     dx = module.backward(torch.tensor([[10.0, 0.0, 0.0]]))
