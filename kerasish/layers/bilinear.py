@@ -97,7 +97,7 @@ class Bilinear(Sized):
         rows = dy.flatten(0, -2)
         if bias is not None and bias.trainable:
             bias.add_row_sum(rows.t())
-        du = torch.mul(rows.unsqueeze(2), x1.unsqueeze(1)).flatten(1)
+        du = (rows.unsqueeze(2) * x1.unsqueeze(1)).flatten(1)
         if weight.trainable:
             weight.grad.flatten(0, 1).addmm_(du.t(), x2)
         if not need_dx:

@@ -12,10 +12,12 @@ from kerasish.module import Module
 from kerasish.types import Shape
 
 _hardshrink: Callable[[Tensor, float], Tensor] = torch.ops.aten.hardshrink.default
+_hardshrink_out: Callable[..., Tensor] = torch.ops.aten.hardshrink.out
 _hardshrink_backward: Callable[[Tensor, Tensor, float], Tensor] = (
     torch.ops.aten.hardshrink_backward.default
 )
 _softshrink: Callable[[Tensor, float], Tensor] = torch.ops.aten.softshrink.default
+_softshrink_out: Callable[..., Tensor] = torch.ops.aten.softshrink.out
 _softshrink_backward: Callable[[Tensor, Tensor, float], Tensor] = (
     torch.ops.aten.softshrink_backward.default
 )
@@ -78,8 +80,9 @@ class Hardshrink(Module):
     def __init__(self, lambd: float = 0.5) -> None:
         self.lambd = check_number("Hardshrink(lambd)", lambd, 0, fix="0.5 is the usual value.")
 
-    def forward(self, x: Tensor) -> Tensor:
-        y = _hardshrink(x, self.lambd)
+    def forward(self, x: Tensor, overwrite: bool = False) -> Tensor:
+        lambd = self.lambd
+        y = _hardshrink_out(x, lambd, out=x) if overwrite else _hardshrink(x, lambd)
         self.save_for_backward(y)
         return y
 
@@ -114,8 +117,9 @@ class Softshrink(Module):
     def __init__(self, lambd: float = 0.5) -> None:
         self.lambd = check_number("Softshrink(lambd)", lambd, 0, fix="0.5 is the usual value.")
 
-    def forward(self, x: Tensor) -> Tensor:
-        y = _softshrink(x, self.lambd)
+    def forward(self, x: Tensor, overwrite: bool = False) -> Tensor:
+        lambd = self.lambd
+        y = _softshrink_out(x, lambd, out=x) if overwrite else _softshrink(x, lambd)
         self.save_for_backward(y)
         return y
 

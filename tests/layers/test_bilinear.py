@@ -83,7 +83,7 @@ def test_leaving_out_dx_changes_no_gradient_and_frozen_ones_get_none(
                                    ((2,), (2,), (2,))], ids=str)
 def test_what_is_no_pair_of_shapes_alike_is_refused(shape: Any) -> None:
     with pytest.raises(ValueError, match=r"Bilinear\(4\) expects a tuple \(x1, x2\) of shapes "
-                                         r"alike but for the last axis; got .* Call it on two tensors"):
+                                         r"alike but for the last axis; got .* Call it on two"):
         Bilinear(4).build(shape)
 
 
