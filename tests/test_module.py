@@ -481,7 +481,7 @@ def test_build_again_answers_the_shape_and_changes_nothing(row: Row) -> None:
     parameters = list(map(id, module.parameters()))
     shape = module.build(row.shape)
     assert shape == module.output_shape
-    if list(module.parameters()):
+    if any(isinstance(part, Linear) for part in module.modules()):  # takes more leading axes
         longer = (2, *row.shape)
         if "Flatten" not in row.id and not row.id.endswith("trains nothing"):
             assert module.build(longer) == (2, *shape)
