@@ -69,7 +69,7 @@ class RMSNorm(LastAxesNorm):
         mean_square = torch.linalg.vector_norm(rows, 2, 1, True).square_().div_(count)
         r = mean_square.add_(eps).rsqrt_()
         self.save_for_backward(rows, r)
-        y = rows * r
+        y: Tensor = rows * r
         if self.weight is not None:
             y.mul_(self.weight.data.view(-1))
         return y.view(x.shape)
@@ -87,7 +87,7 @@ class RMSNorm(LastAxesNorm):
         else:
             scale = weight.data.view(-1)
             scaled, along = scaled * scale, torch.mv(product, scale).unsqueeze(1)
-        dx: Tensor = torch.addcmul(scaled, normal, along, value=-1 / self._count).mul_(r)
+        dx = torch.addcmul(scaled, normal, along, value=-1 / self._count).mul_(r)
         return dx.view_as(dy)
 
     def own_bytes(self, shape: Shape) -> int:

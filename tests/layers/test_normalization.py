@@ -76,9 +76,14 @@ def test_running_statistics_and_evaluation_after_several_batches_are_those_of_to
     assert list(ours.state_dict()) == list(theirs.state_dict())
     for name, value in theirs.state_dict().items():
         torch.testing.assert_close(ours.state_dict()[name], value)
-    x = torch.randn(shape)
-    torch.testing.assert_close(ours.eval()(x), theirs.eval()(x))
-    before = ours.state_dict()
+    before, x, dy = ours.state_dict(), torch.randn(shape, requires_grad=True), torch.randn(shape)
+    y = theirs.eval()(x)
+    theirs.zero_grad()
+    y.backward(dy)
+    torch.testing.assert_close(ours.eval()(x.detach()), y.detach())
+    torch.testing.assert_close(ours.backward(dy), x.grad)
+    for mine, other in zip(ours.parameters(), theirs.parameters(), strict=True):
+        torch.testing.assert_close(mine.grad, other.grad)
     assert all(torch.equal(before[name], value) for name, value in ours.state_dict().items())
 
 
