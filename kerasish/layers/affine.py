@@ -44,8 +44,6 @@ class Affine(Module):
     that come back to `add_gradients`.
     """
 
-    backward_reads: ClassVar[frozenset[str]] = frozenset({"input"})
-    returns_view: ClassVar[bool] = False
     parameter_names: ClassVar[tuple[str, ...]] = ("weight", "bias")
     weight: Parameter | None
     bias: Parameter | None

@@ -22,6 +22,8 @@ class ChannelNorm(Affine):
     axes, and writes `normalized` and `gradients`: the way by statistics of the batch at hand.
     """
 
+    backward_reads: ClassVar[frozenset[str]] = frozenset({"input"})
+    returns_view: ClassVar[bool] = False
     sample_shapes: ClassVar[Mapping[int, str]]
     running_mean: Tensor | None = None
     running_var: Tensor | None = None

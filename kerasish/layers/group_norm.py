@@ -66,6 +66,8 @@ class GroupNorm(Affine):
     """
 
     formula: ClassVar[str] = "y = γ (x - μ) / √(σ² + ε) + β, a group of channels"
+    backward_reads: ClassVar[frozenset[str]] = frozenset({"input"})
+    returns_view: ClassVar[bool] = False
 
     def __init__(
         self,

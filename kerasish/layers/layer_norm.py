@@ -43,6 +43,8 @@ class LayerNorm(LastAxesNorm):
     """
 
     formula: ClassVar[str] = "y = γ (x - μ) / √(σ² + ε) + β, over the last axes"
+    backward_reads: ClassVar[frozenset[str]] = frozenset({"input"})
+    returns_view: ClassVar[bool] = False
 
     def __init__(
         self,

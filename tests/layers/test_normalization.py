@@ -9,7 +9,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from kerasish.containers import Recompute
+from kerasish.containers import Recompute, Sequential
+from kerasish.containers.grants import may_overwrite
 from kerasish.layers import (
     BatchNorm1d,
     BatchNorm2d,
@@ -20,6 +21,7 @@ from kerasish.layers import (
     InstanceNorm3d,
     LayerNorm,
     LocalResponseNorm,
+    ReLU,
     RMSNorm,
 )
 from kerasish.module import Module
@@ -191,6 +193,11 @@ def test_no_sample_gives_no_gradient(make: Callable[[], Any]) -> None:
     assert module.backward(nothing).shape == nothing.shape
     assert not any(parameter.grad.any() for parameter in module.parameters())
     assert all(buffer.isfinite().all() for buffer in module.buffers())
+
+
+@pytest.mark.parametrize("make", (AFFINE | IMAGES).values(), ids=AFFINE | IMAGES)
+def test_the_activation_after_a_norm_may_overwrite_its_output(make: Callable[[], Module]) -> None:
+    assert may_overwrite(Sequential(make(), ReLU()).layers, 1)
 
 
 # ---- parameters -----------------------------------------------------------------------------
