@@ -8,7 +8,7 @@ from torch import Tensor
 
 from kerasish.checks import check_number
 from kerasish.initializers import zeros
-from kerasish.layers.affine import Affine, BackwardKernel, Gradients, Kernel, dense, laid_like
+from kerasish.layers.affine import Affine, BackwardKernel, Gradients, Kernel, laid_like
 from kerasish.types import Device, Shape
 
 batch_norm: Kernel = torch.ops.aten._native_batch_norm_legit.default
@@ -69,7 +69,6 @@ class ChannelNorm(Affine):
         if not x.numel():  # the kernels cannot divide by no elements
             self.save_for_backward(None, None, None, False)
             return torch.empty_like(x)
-        x = dense(x)
         if self.training or self.running_mean is None:
             y, *saved = self.normalized(x)
             self.save_for_backward(*saved, True)
