@@ -1,6 +1,5 @@
 """Channels that damp their neighbours, as nerve cells do."""
 
-from collections.abc import Callable
 from typing import ClassVar
 
 import torch
@@ -9,10 +8,6 @@ from torch import Tensor
 from kerasish.checks import check_count, check_number
 from kerasish.module import Module
 from kerasish.types import Shape
-
-_avg_pool2d: Callable[[Tensor, list[int], list[int], list[int]], Tensor] = (
-    torch.ops.aten.avg_pool2d.default
-)
 
 
 class LocalResponseNorm(Module):
@@ -60,7 +55,8 @@ class LocalResponseNorm(Module):
         return shape
 
     def forward(self, x: Tensor) -> Tensor:
-        s = self._mean(x.square(), self.size // 2).mul_(self.alpha).add_(self.k)
+        around = self._sum(x.square(), self.size // 2)
+        s = around.mul_(self.alpha / self.size).add_(self.k)
         divisor = s.pow(self.beta)
         self.save_for_backward(x, s, divisor)
         return x / divisor
@@ -68,15 +64,17 @@ class LocalResponseNorm(Module):
     def backward(self, dy: Tensor) -> Tensor:
         x, s, divisor = self.saved_tensors()
         q: Tensor = dy / divisor
-        around = self._mean((q * x).div_(s), (self.size - 1) // 2)
-        return q.addcmul_(x, around, value=-2 * self.alpha * self.beta)
+        around = self._sum((q * x).div_(s), (self.size - 1) // 2)
+        return q.addcmul_(x, around, value=-2 * self.alpha * self.beta / self.size)
 
-    def _mean(self, x: Tensor, before: int) -> Tensor:
-        """The mean over windows of `size` channels, which begin so many channels before."""
-        reach = self.size // 2
-        places = x.flatten(2).unsqueeze(1)  # (N, 1, C, places)
-        means = _avg_pool2d(places, [self.size, 1], [1, 1], [reach, 0])
-        return means.squeeze(1).narrow(1, reach - before, x.size(1)).reshape(x.shape)
+    def _sum(self, x: Tensor, before: int) -> Tensor:
+        """Sums over windows of `size` channels, which begin so many channels before."""
+        total = x.clone()
+        for shift in range(-before, self.size - before):
+            reach = x.size(1) - abs(shift)
+            if shift and reach > 0:  # pooling kernels are many times slower over few channels
+                total.narrow(1, max(-shift, 0), reach).add_(x.narrow(1, max(shift, 0), reach))
+        return total
 
     def own_bytes(self, shape: Shape) -> int:
         return 2 * torch.Size(shape).numel() * torch.get_default_dtype().itemsize
