@@ -27,7 +27,7 @@ class ConstantPad(Padding):
             raise TypeError(f"{type(self).__name__}(value) expects a number; got {value!r}. "
                             "0.0 makes an empty frame.")
         self.value: float = value
-        self._opposite = tuple(-pad for pad in self.padding)
+        self._opposite: tuple[int, ...] = tuple(-pad for pad in self.padding)
 
     def forward(self, x: Tensor) -> Tensor:
         self.save_for_backward()

@@ -11,6 +11,25 @@ from kerasish.module import Module
 from kerasish.types import Shape
 
 
+def shuffled(x: Tensor, r: int) -> Tensor:
+    """Channels as pixels; a batch of no samples, too, which torch would leave in its shape.
+
+    Shapes: x (N, C r², H, W), result (N, C, H r, W r).
+    """
+    if x.shape[0]:
+        return torch.pixel_shuffle(x, r)
+    _, channels, height, width = x.shape
+    return x.new_empty(0, channels // r**2, height * r, width * r)
+
+
+def unshuffled(x: Tensor, r: int) -> Tensor:
+    """Pixels as channels, the way back from `shuffled`."""
+    if x.shape[0]:
+        return torch.pixel_unshuffle(x, r)
+    _, channels, height, width = x.shape
+    return x.new_empty(0, channels * r**2, height // r, width // r)
+
+
 class PixelShuffle(Module):
     """Makes an image r times as high and wide of r² images, its channels.
 
@@ -49,11 +68,11 @@ class PixelShuffle(Module):
 
     def forward(self, x: Tensor) -> Tensor:
         self.save_for_backward()
-        return torch.pixel_shuffle(x, self.upscale_factor)
+        return shuffled(x, self.upscale_factor)
 
     def backward(self, dy: Tensor) -> Tensor:
         self.saved_tensors()
-        return torch.pixel_unshuffle(dy, self.upscale_factor)
+        return unshuffled(dy, self.upscale_factor)
 
 
 class PixelUnshuffle(Module):
@@ -93,8 +112,8 @@ class PixelUnshuffle(Module):
 
     def forward(self, x: Tensor) -> Tensor:
         self.save_for_backward()
-        return torch.pixel_unshuffle(x, self.downscale_factor)
+        return unshuffled(x, self.downscale_factor)
 
     def backward(self, dy: Tensor) -> Tensor:
         self.saved_tensors()
-        return torch.pixel_shuffle(dy, self.downscale_factor)
+        return shuffled(dy, self.downscale_factor)
