@@ -4,6 +4,24 @@ from kerasish.layers.alpha_dropout import AlphaDropout
 from kerasish.layers.bilinear import Bilinear
 from kerasish.layers.channel_dropout import Dropout1d, Dropout2d, Dropout3d
 from kerasish.layers.batch_norm import BatchNorm1d, BatchNorm2d, BatchNorm3d
+from kerasish.layers.adaptivepool import (
+    AdaptiveAvgPool1d,
+    AdaptiveAvgPool2d,
+    AdaptiveAvgPool3d,
+    AdaptiveMaxPool1d,
+    AdaptiveMaxPool2d,
+    AdaptiveMaxPool3d,
+)
+from kerasish.layers.avgpool import AvgPool1d, AvgPool2d, AvgPool3d
+from kerasish.layers.circularpad import CircularPad1d, CircularPad2d, CircularPad3d
+from kerasish.layers.constantpad import (
+    ConstantPad1d,
+    ConstantPad2d,
+    ConstantPad3d,
+    ZeroPad1d,
+    ZeroPad2d,
+    ZeroPad3d,
+)
 from kerasish.layers.dropout import Dropout
 from kerasish.layers.exponentials import CELU, ELU, SELU
 from kerasish.layers.flatten import Flatten
@@ -37,12 +55,41 @@ from kerasish.layers.linear import Linear
 from kerasish.layers.local_response_norm import LocalResponseNorm
 from kerasish.layers.rectifiers import LeakyReLU, ReLU
 from kerasish.layers.rms_norm import RMSNorm
+from kerasish.layers.globalpool import GlobalAvgPool, GlobalMaxPool
+from kerasish.layers.linear import Linear
+from kerasish.layers.maxpool import MaxPool1d, MaxPool2d, MaxPool3d
+from kerasish.layers.pixelshuffle import PixelShuffle, PixelUnshuffle
+from kerasish.layers.rectifiers import LeakyReLU, ReLU
+from kerasish.layers.replicationpad import (
+    ReflectionPad1d,
+    ReflectionPad2d,
+    ReflectionPad3d,
+    ReplicationPad1d,
+    ReplicationPad2d,
+    ReplicationPad3d,
+)
 from kerasish.layers.sigmoids import Sigmoid, Tanh
+from kerasish.layers.upsample import Upsample
 
 __all__ = [
     "BatchNorm1d",
     "BatchNorm2d",
     "BatchNorm3d",
+    "AdaptiveAvgPool1d",
+    "AdaptiveAvgPool2d",
+    "AdaptiveAvgPool3d",
+    "AdaptiveMaxPool1d",
+    "AdaptiveMaxPool2d",
+    "AdaptiveMaxPool3d",
+    "AvgPool1d",
+    "AvgPool2d",
+    "AvgPool3d",
+    "CircularPad1d",
+    "CircularPad2d",
+    "CircularPad3d",
+    "ConstantPad1d",
+    "ConstantPad2d",
+    "ConstantPad3d",
     "Dropout",
     "Dropout1d",
     "Dropout2d",
@@ -75,6 +122,22 @@ __all__ = [
     "ReLU6",
     "Reshape",
     "SiLU",
+    "GlobalAvgPool",
+    "GlobalMaxPool",
+    "LeakyReLU",
+    "Linear",
+    "MaxPool1d",
+    "MaxPool2d",
+    "MaxPool3d",
+    "PixelShuffle",
+    "PixelUnshuffle",
+    "ReLU",
+    "ReflectionPad1d",
+    "ReflectionPad2d",
+    "ReflectionPad3d",
+    "ReplicationPad1d",
+    "ReplicationPad2d",
+    "ReplicationPad3d",
     "Sigmoid",
     "Softmax",
     "Softmin",
@@ -85,4 +148,8 @@ __all__ = [
     "Tanhshrink",
     "Threshold",
     "Unflatten",
+    "Upsample",
+    "ZeroPad1d",
+    "ZeroPad2d",
+    "ZeroPad3d",
 ]
