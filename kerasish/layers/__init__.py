@@ -22,6 +22,7 @@ from kerasish.layers.constantpad import (
     ZeroPad2d,
     ZeroPad3d,
 )
+from kerasish.layers.convolutions import Conv1d, Conv2d, Conv3d
 from kerasish.layers.dropout import Dropout
 from kerasish.layers.exponentials import CELU, ELU, SELU
 from kerasish.layers.flatten import Flatten
@@ -55,6 +56,11 @@ from kerasish.layers.shrinking import Hardshrink, Softshrink, Tanhshrink
 from kerasish.layers.sigmoids import Sigmoid, Softsign, Tanh
 from kerasish.layers.softmax import LogSoftmax, Softmax, Softmin
 from kerasish.layers.softplus import LogSigmoid, Softplus
+from kerasish.layers.transposed_convolutions import (
+    ConvTranspose1d,
+    ConvTranspose2d,
+    ConvTranspose3d,
+)
 from kerasish.layers.upsample import Upsample
 
 __all__ = [
@@ -83,6 +89,12 @@ __all__ = [
     "ConstantPad1d",
     "ConstantPad2d",
     "ConstantPad3d",
+    "Conv1d",
+    "Conv2d",
+    "Conv3d",
+    "ConvTranspose1d",
+    "ConvTranspose2d",
+    "ConvTranspose3d",
     "Dropout",
     "Dropout1d",
     "Dropout2d",
