@@ -38,34 +38,37 @@ __all__ = [
     "SquaredHinge",
     "TripletMargin",
     "get",
+    "named",
 ]
 
-_named = Registry(Loss, "compile(loss)", "loss='mse'")
-_named.add(MSE, "mean_squared_error", "mse_loss")
-_named.add(MAE, "mean_absolute_error", "l1_loss", "l1")
-_named.add(MAPE, "mean_absolute_percentage_error")
-_named.add(MSLE, "mean_squared_logarithmic_error")
-_named.add(Huber, "huber_loss")
-_named.add(SmoothL1, "smooth_l1_loss")
-_named.add(LogCosh)
-_named.add(BinaryCrossEntropy, "bce", "bce_with_logits_loss", "binary_cross_entropy_with_logits")
-_named.add_preset(partial(BinaryCrossEntropy, from_logits=False), "bce_loss")
-_named.add(CrossEntropy, "ce", "cross_entropy_loss", "categorical_crossentropy",
-           "sparse_categorical_crossentropy")
-_named.add(NLL, "nll_loss")
-_named.add(BinaryFocal, "binary_focal_crossentropy", "sigmoid_focal_loss")
-_named.add(Focal, "focal_loss")
-_named.add_preset(partial(Focal, alpha=0.25), "categorical_focal_crossentropy")  # Keras' default
-_named.add(KLDivergence, "kld", "kullback_leibler_divergence")
-_named.add_preset(partial(KLDivergence, log_input=True), "kl_div_loss", "kl_div")
-_named.add(Hinge, "hinge_loss")
-_named.add(SquaredHinge, "squared_hinge_loss")
-_named.add(CategoricalHinge)
-_named.add(CosineSimilarity)
-_named.add(Poisson)
-_named.add_preset(partial(Poisson, log_input=True), "poisson_nll_loss", "poisson_nll")
-_named.add(GaussianNLL, "gaussian_nll_loss")
-_named.add(TripletMargin, "triplet_margin_loss")
+named = Registry(Loss, "compile(loss)", "loss='mse'")
+"""Every name that stands for a loss."""
+
+named.add(MSE, "mean_squared_error", "mse_loss")
+named.add(MAE, "mean_absolute_error", "l1_loss", "l1")
+named.add(MAPE, "mean_absolute_percentage_error")
+named.add(MSLE, "mean_squared_logarithmic_error")
+named.add(Huber, "huber_loss")
+named.add(SmoothL1, "smooth_l1_loss")
+named.add(LogCosh)
+named.add(BinaryCrossEntropy, "bce", "bce_with_logits_loss", "binary_cross_entropy_with_logits")
+named.add_preset(partial(BinaryCrossEntropy, from_logits=False), "bce_loss")
+named.add(CrossEntropy, "ce", "cross_entropy_loss", "categorical_crossentropy",
+          "sparse_categorical_crossentropy")
+named.add(NLL, "nll_loss")
+named.add(BinaryFocal, "binary_focal_crossentropy", "sigmoid_focal_loss")
+named.add(Focal, "focal_loss")
+named.add_preset(partial(Focal, alpha=0.25), "categorical_focal_crossentropy")  # Keras' default
+named.add(KLDivergence, "kld", "kullback_leibler_divergence")
+named.add_preset(partial(KLDivergence, log_input=True), "kl_div_loss", "kl_div")
+named.add(Hinge, "hinge_loss")
+named.add(SquaredHinge, "squared_hinge_loss")
+named.add(CategoricalHinge)
+named.add(CosineSimilarity)
+named.add(Poisson)
+named.add_preset(partial(Poisson, log_input=True), "poisson_nll_loss", "poisson_nll")
+named.add(GaussianNLL, "gaussian_nll_loss")
+named.add(TripletMargin, "triplet_margin_loss")
 
 
 def get(loss: Any) -> Loss:
@@ -78,5 +81,5 @@ def get(loss: Any) -> Loss:
         MSE()
     """
     if callable(loss) and not isinstance(loss, Loss | type):
-        refuse_function(loss, _named)
-    return _named.get(loss)
+        refuse_function(loss, named)
+    return named.get(loss)

@@ -2,8 +2,8 @@
 
 import math
 import re
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, ClassVar, NamedTuple
 
 from torch import Tensor
@@ -71,6 +71,11 @@ class Loss(Differentiable):
 
     def __init__(self, *, reduction: str = "mean") -> None:
         self.reduction = check_reduction(type(self), reduction)
+
+    value_names: tuple[str, ...] = ()
+    """The names of `values`, known before the first batch."""
+    values: Mapping[str, Tensor] = MappingProxyType({})
+    """What the loss of the latest batch is made of, for logs to show beside it."""
 
     def forward(
         self, y_pred: Tensor, y_true: Tensor, sample_weight: Tensor | None = None
@@ -204,9 +209,7 @@ def refuse_function(loss: Callable[..., Any], named: Registry[Loss]) -> None:
         named: where a loss of that name may be.
     """
     name = getattr(loss, "__name__", type(loss).__name__)
-    ours = ""
-    with suppress(ValueError):
-        ours = f" Write loss={name!r} for {named[name]()!r}."
+    ours = f" Write loss={name!r} for {named.get(name)!r}." if name in named else ""
     cls = "".join(part[:1].upper() + part[1:] for part in re.findall("[A-Za-z0-9]+", name))
     if not cls[:1].isalpha() or cls in ("Lambda", "Loss"):
         cls = "MyLoss"

@@ -1,0 +1,55 @@
+"""What a module ends in: the modules that give its outputs their values."""
+
+from typing import Any
+
+from kerasish.containers import Graph, Parallel, Recompute, Sequential
+from kerasish.losses import Loss
+from kerasish.losses.several import OutputLosses
+from kerasish.module import Module
+from kerasish.node import Node
+from kerasish.trees import mapped
+
+
+def endings(module: Module) -> Any:
+    """The last modules but for reshaping, in the structure of the outputs as far as it is known.
+
+    Of containers other than the library's own, only their own declaration is known.
+    """
+    if isinstance(module, Sequential):
+        values = [layer for layer in module.layers if not _only_shapes(layer)]
+        return endings(values[-1]) if values else module
+    if isinstance(module, Parallel):
+        if module.merge is not None:
+            return module.merge
+        return tuple(endings(branch) for branch in module.branches)
+    if isinstance(module, Recompute):
+        return endings(module.module)
+    return mapped(_ending_of, module.outputs) if isinstance(module, Graph) else module
+
+
+def _ending_of(node: Node) -> Any:
+    while node.module is not None:
+        if not (_only_shapes(node.module) and isinstance(node.inputs, Node)):
+            return endings(node.module)
+        node = node.inputs
+    return Module()  # the input itself: anything
+
+
+def _only_shapes(module: Module) -> bool:
+    """Whether its output holds the values of its input."""
+    return module.returns_view and module.backward_reads == set() and not any(module.children())
+
+
+def check_endings(loss: Loss, ending: Any) -> None:
+    """Refuses outputs that are probabilities for a loss that takes logits, or the reverse.
+
+    Raises: ValueError naming the ways out.
+    """
+    if not isinstance(loss, OutputLosses):
+        loss.check_ending(ending, getattr(ending, "y_range", None))
+    elif isinstance(ending, tuple | dict):
+        lasts: Any = ending
+        for part in loss.parts:
+            last = lasts[part.key]
+            part.loss.check_ending(last, getattr(last, "y_range", None),
+                                   f" at output {part.name!r}")
