@@ -169,7 +169,7 @@ class LSTM(Recurrence):
         for parameter, gradient in zip(weights, dweights, strict=True):
             if parameter is not None and parameter.trainable:
                 parameter.grad.add_(gradient)
-        return dx if need_dx else None, dstarts
+        return dx, dstarts
 
 
 def _data(weights: Weights) -> list[Tensor]:

@@ -145,7 +145,7 @@ class Recurrence(Recurrent):
         return torch.mm(rows_ih, weight_ih.data).view(*shape, rows.shape[1]), dstarts
 
     def unwind(self, dy: Any = None) -> None:
-        if self._saved and self.between is not None:
+        if self.between is not None:
             for _ in range(self.num_layers - 1):
                 self.between.unwind()
         super().unwind(dy)

@@ -56,5 +56,13 @@ ROWS = [
         random=True),
 ]
 
-EQUIVALENT: dict[str, str] = {}
+EQUIVALENT = {
+    r"(RNN|LSTM|GRU|Recurrence)\.backward.*strict=True\).* \+ .*strict=False\)":
+        "it guards against series of different lengths, and there are none",
+    r"GRU\.backward_through_time: .* \+ torch\.mul\(r, da_n, out=dm\)$":
+        "a product is the same in either order",
+    r"LSTM\.backward_through_time: .* \+ dc_t\.addcmul_\(dc_by_dh_t, dh_t\)$":
+        "a product is the same in either order",
+    r"Recurrence\.backward: .* \+ dx = dx\.transpose\(1, 0\)$": "the same two axes are exchanged",
+}
 """Mutants of backward (see test_mutations.py) that compute the same, with the reason."""
