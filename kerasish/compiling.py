@@ -2,19 +2,19 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
+from operator import add
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from kerasish import losses, optimizers
-from kerasish.containers import Sequential
 from kerasish.data import Arrays
-from kerasish.losses import Loss
-from kerasish.metrics import Metric, Scores, decided_by, named_metrics
-from kerasish.module import Module
+from kerasish.endings import check_endings, endings
+from kerasish.losses.several import OutputLosses, for_outputs, keys_of
+from kerasish.metrics import Metric, Scores, named_metrics
 from kerasish.training import Trainer
-from kerasish.types import Shape
+from kerasish.trees import mapped, mapped_shapes, sample_shapes
 
 
 class Compilable(Trainer):
@@ -25,10 +25,12 @@ class Compilable(Trainer):
 
     compiled = False
     """Whether optimizer and loss are chosen."""
-    metrics: Mapping[str, Metric | None] = {}
-    """The metrics by the names that logs show; None for an "accuracy" that the targets decide."""
+    metrics: Mapping[str, Metric] = {}
+    """The metrics by the names that logs show."""
 
-    def compile(self, optimizer: Any, loss: Any, metrics: Any = None) -> None:
+    def compile(
+        self, optimizer: Any, loss: Any, loss_weights: Any = None, metrics: Any = None
+    ) -> None:
         """Chooses how to train; all of it is checked here.
 
         Raises: ValueError for unknown names, with the nearest ones, and for a loss that does not
@@ -36,13 +38,18 @@ class Compilable(Trainer):
 
         Args:
             optimizer: a name, "sgd" or "adam", or an Optimizer.
-            loss: a name, "mse" or "cross_entropy" for instance, or a Loss.
-            metrics: names, Metrics or functions of (y_true, y_pred), one or a list. "accuracy"
-                means what the loss, the last module or the targets say; `summary()` shows what.
+            loss: a name, "mse" or "cross_entropy" for instance, or a Loss. For a model with several
+                outputs, a list or dict of one for each (None for an output without), or one that is
+                meant for each.
+            loss_weights: for several outputs, numbers that their losses are multiplied with.
+            metrics: names, Metrics or functions of (y_true, y_pred), one or a list; for several
+                outputs, a list or dict of these. "accuracy" means what the loss, the last module or
+                the targets say; `summary()` shows what.
         """
-        new_optimizer, new_loss = optimizers.get(optimizer), losses.get(loss)
-        check_ending(self.module, new_loss)
-        named = named_metrics(metrics, new_loss, last_leaf(self.module).y_range)
+        new_optimizer, ending = optimizers.get(optimizer), endings(self.module)
+        new_loss = for_outputs(loss, loss_weights, ending, losses.get)
+        check_endings(new_loss, ending)
+        named = named_metrics(metrics, new_loss, ending)
         new_optimizer.claim(self)
         self.optimizer, self.loss, self.metrics = new_optimizer, new_loss, named
         self._scores, self.compiled = None, True
@@ -56,15 +63,15 @@ class Compilable(Trainer):
     @property
     def metrics_names(self) -> list[str]:
         """The keys of `evaluate(return_dict=True)`, known once the model is compiled."""
-        return ["loss", *self.metrics]
+        return ["loss", *(self.loss.value_names if self.compiled else ()), *self.metrics]
 
-    def build(self, shape: Shape) -> Shape:
+    def build(self, shape: Any) -> Any:
         """Makes the parameters for samples of this shape; the first fit does it by itself.
 
         Returns: the shape of the output, without the batch axis.
         """
         with self._undone_on_error():
-            output = self.module.build(tuple(shape))
+            output = self.module.build(tuple(shape) if isinstance(shape, list) else shape)
             self._prepare()
         return output
 
@@ -75,26 +82,32 @@ class Compilable(Trainer):
                 "Call model.compile(optimizer='sgd', loss='mse') first."
             )
 
-    def _make_ready(self, data: Arrays, validation: Arrays | None = None) -> Shape:
+    def _make_ready(self, data: Arrays, validation: Arrays | None = None) -> Any:
         """Builds what is not built, checks the data against it, and decides "accuracy".
 
         Returns: the shape of the output, without the batch axis.
         """
         for part in (data, validation):
             if part is not None:
-                output = self.module.build(tuple(part.x.shape[1:]))
+                output = self.module.build(sample_shapes(part.x))
                 if part.y is not None:
-                    self._check_targets((len(part), *output), part.y)
+                    y_pred = mapped_shapes(partial(add, (len(part),)), output)
+                    self._check_targets(y_pred, part.y)
         self._prepare()
         return output
 
-    def _check_targets(self, y_pred: Shape, y: Tensor) -> None:
+    def _check_targets(self, y_pred: Any, y: Any) -> None:
+        if not isinstance(self.loss, OutputLosses):
+            for what, keys in (("outputs", keys_of(y_pred)), ("targets", keys_of(y))):
+                if keys is not None:
+                    raise ValueError(f"compile(loss) expects a loss for each of several {what}; "
+                                     f"got {self.loss!r} for {keys}. Write them in a list or dict.")
         self.loss.check_targets(y_pred, y)
         if self._scores is None:
-            decided = decided_by(self.metrics, self.loss, last_leaf(self.module).y_range, y)
-            self.metrics, self._scores = {**decided}, Scores(decided)
+            decided = {name: metric.decided(y) for name, metric in self.metrics.items()}
+            self.metrics, self._scores = decided, Scores(decided, self.loss.value_names)
         for metric in self.scores.metrics.values():
-            metric.check_shapes(y_pred, tuple(y.shape))
+            metric.check_shapes(y_pred, mapped(lambda part: tuple(part.shape), y))
 
     def _prepare(self) -> None:
         """Moves the parameters to the device and into the optimizer's flat vectors, once."""
@@ -125,35 +138,3 @@ class Compilable(Trainer):
                 vars(part).clear()
                 vars(part).update(attributes)
             raise
-
-
-def check_ending(module: Module, loss: Loss) -> None:
-    """Refuses a model that gives probabilities to a loss that takes logits, or the reverse.
-
-    Raises: ValueError naming both fixes.
-    """
-    last, takes = last_leaf(module), type(loss).__name__
-    if loss.from_logits and last.y_range == (0.0, 1.0):
-        raise ValueError(
-            f"compile(loss={takes}()) expects a model that ends in logits, any real numbers; got "
-            f"one that ends in {last!r}. Leave {last!r} out, or write {takes}(from_logits=False)."
-        )
-    if loss.from_logits is False and last.y_range not in (None, (0.0, 1.0)):
-        raise ValueError(
-            f"compile(loss={takes}(from_logits=False)) expects a model that ends in probabilities; "
-            f"got one that ends in {last!r}. Add Sigmoid(), say, at the end, or leave "
-            "from_logits=False out."
-        )
-
-
-def last_leaf(module: Module) -> Module:
-    """The module that gives the output its values: the last in a Sequential but for reshaping.
-
-    Of other containers only their own declaration is known.
-    """
-    if not isinstance(module, Sequential) or not module.layers:
-        return module
-    shaping = [layer.returns_view and not any(layer.children()) and layer.backward_reads == set()
-               for layer in module.layers]
-    values = [layer for layer, shapes in zip(module.layers, shaping, strict=True) if not shapes]
-    return last_leaf(values[-1]) if values else module

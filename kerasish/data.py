@@ -1,7 +1,7 @@
 """Turns arrays, tensors and nested lists into batches: views of a few big gathers."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import repeat
 from numbers import Real
 from typing import Any
@@ -10,10 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from kerasish.trees import batch_size, filled, leaves, mapped
 from kerasish.types import ArrayLike, Device
 
-Batch = tuple[Tensor, Any, Any]
-"""(x, y, sample_weight); y and sample_weight may be None."""
+Batch = tuple[Any, Any, Any]
+"""(x, y, sample_weight): x and y a tensor, or a tuple or dict of them; all but x may be None."""
 
 _BLOCK_BYTES = 64 * 2**20
 _BLOCK_BATCHES = 4096
@@ -60,13 +61,37 @@ def _from_numpy(who: str, value: ArrayLike) -> Tensor:
     return torch.from_numpy(array)
 
 
+def as_tensors(who: str, value: Any) -> Any:
+    """A tensor, or tensors in the structure of a tuple or dict of arrays; None stays None.
+
+    A tuple of plain numbers and lists is one array, as a list is.
+
+    Example:
+        >>> as_tensors("fit(x)", {"a": [1], "b": [[0.5]]})
+        {'a': tensor([1]), 'b': tensor([[0.5000]], dtype=torch.float64)}
+    """
+    if isinstance(value, dict):
+        return {name: as_tensors(f"{who}[{name!r}]", part) for name, part in value.items()}
+    if isinstance(value, tuple) and any(_is_array(part) for part in value):
+        return tuple(as_tensors(f"{who}[{i}]", part) for i, part in enumerate(value))
+    return None if value is None else as_tensor(who, value)
+
+
+def _is_array(value: Any) -> bool:
+    """Whether it is an array or a structure of them, and not a number or a list of numbers."""
+    if isinstance(value, tuple):
+        return any(_is_array(part) for part in value)
+    return isinstance(value, dict) or getattr(value, "ndim", 0) > 0
+
+
 class Arrays:
     """Samples in memory: x, and y and sample weights where there are any.
 
     Raises: ValueError for other numbers of samples in y or sample_weight than in x.
 
     Args:
-        x, y, sample_weight: arrays with the samples as axis 0; weights have no other axis.
+        x, y, sample_weight: arrays with the samples as axis 0; weights have no other axis. Several
+            inputs or targets come in a tuple or a dict.
         who: the method that they were given to, for errors.
 
     Example:
@@ -77,22 +102,26 @@ class Arrays:
 
     def __init__(
         self,
-        x: ArrayLike,
-        y: ArrayLike = None,
+        x: Any,
+        y: Any = None,
         sample_weight: ArrayLike = None,
         who: str = "fit",
     ) -> None:
-        self.x = as_tensor(f"{who}(x)", x)
-        self.y = None if y is None else as_tensor(f"{who}(y)", y)
+        self.x, self.y = as_tensors(f"{who}(x)", x), as_tensors(f"{who}(y)", y)
+        if next(leaves(self.x), None) is None:
+            raise ValueError(f"{who}(x) expects samples; got {x!r}. Give it at least one array.")
         self.sample_weight = None
         if sample_weight is not None:
             self.sample_weight = as_tensor(f"{who}(sample_weight)", sample_weight)
-        for name, other in (("y", self.y), ("sample_weight", self.sample_weight)):
-            if other is not None and len(other) != len(self):
-                raise ValueError(
-                    f"{who}(x, {name}) expects as many samples in both; got {len(self)} in x and "
-                    f"{len(other)} in {name}. Axis 0 counts the samples."
-                )
+        parts = {"another part of it": self.x, "y": self.y, "sample_weight": self.sample_weight}
+        for name, other in parts.items():
+            for part in leaves(other):
+                if len(part) != len(self):
+                    raise ValueError(
+                        f"{who}(x, y) expects as many samples in all arrays; got {len(self)} in x "
+                        f"and {len(part)} in {name}. Axis 0 counts the samples; several inputs or "
+                        "targets come in a tuple or a dict."
+                    )
         if self.sample_weight is not None and self.sample_weight.dim() != 1:
             raise ValueError(
                 f"{who}(sample_weight) expects one weight a sample, shape ({len(self)},); got "
@@ -100,7 +129,7 @@ class Arrays:
             )
 
     def __len__(self) -> int:
-        return int(self.x.shape[0])
+        return batch_size(self.x)
 
     def split(self, share: float) -> tuple["Arrays", "Arrays"]:
         """The front for training, and the last share of the samples for validation, as Keras cuts.
@@ -123,28 +152,31 @@ class Arrays:
     def batches(self, batch_size: int, order: Tensor | None = None) -> Iterator[Batch]:
         """One pass in this order of sample indices, or as they lie; the last may be short."""
         for block in self._blocks(batch_size, order):
-            views = [repeat(None) if part is None else torch.split(part, batch_size)
-                     for part in block]
-            yield from zip(*views, strict=False)
+            yield from zip(*(_views(part, batch_size) for part in block), strict=False)
 
-    def _blocks(
-        self, batch_size: int, order: Tensor | None
-    ) -> Iterator[tuple[Tensor | None, ...]]:
+    def _blocks(self, batch_size: int, order: Tensor | None) -> Iterator[tuple[Any, ...]]:
         """The samples in order, in a few large pieces; without an order nothing is copied."""
         parts = (self.x, self.y, self.sample_weight)
-        row_bytes = sum(part[:1].nbytes for part in parts if part is not None)
+        row_bytes = sum(part[:1].nbytes for part in leaves(parts))
         batches = min(_BLOCK_BATCHES, max(1, _BLOCK_BYTES // max(row_bytes * batch_size, 1)))
         for start in range(0, len(self), batches * batch_size):
             rows: Any = slice(start, start + batches * batch_size)
             if order is not None:
-                rows = order[rows].to(self.x.device)
-            yield tuple(None if part is None else part[rows] for part in parts)
+                rows = order[rows].to(next(leaves(self.x)).device)
+            yield mapped(lambda part: part[rows], parts)  # noqa: B023 (called at once)
 
     def _each(self, change: Callable[[Tensor], Tensor]) -> "Arrays":
-        x, y, sample_weight = (
-            None if part is None else change(part) for part in (self.x, self.y, self.sample_weight)
-        )
-        return Arrays(x, y, sample_weight)
+        return Arrays(*mapped(change, (self.x, self.y, self.sample_weight)))
+
+
+def _views(part: Any, batch_size: int) -> Iterable[Any]:
+    """Views of so many samples each of a tensor, or of all tensors of a tree."""
+    if part is None:
+        return repeat(None)
+    if isinstance(part, Tensor):
+        return torch.split(part, batch_size)
+    views = zip(*(torch.split(tensor, batch_size) for tensor in leaves(part)), strict=True)
+    return (filled(part, each) for each in views)
 
 
 def _is_real(tensor: Tensor) -> bool:

@@ -11,7 +11,7 @@ from kerasish import insight
 from kerasish.compiling import Compilable
 from kerasish.containers import Sequential
 from kerasish.containers.grants import takes
-from kerasish.data import Arrays, as_tensor
+from kerasish.data import Arrays
 from kerasish.history import History
 from kerasish.hooks import Callback, CallbackList
 from kerasish.module import Module
@@ -19,7 +19,8 @@ from kerasish.plan import check_batch_size, labelled, make_plan
 from kerasish.progress import ProgressLine, check_verbose
 from kerasish.random import drawing_from
 from kerasish.training import mode, stopping_on_interrupt
-from kerasish.types import ArrayLike, Device
+from kerasish.trees import filled, leaves, mapped_shapes
+from kerasish.types import Device
 
 
 class Model(Compilable):
@@ -54,8 +55,8 @@ class Model(Compilable):
 
     def fit(
         self,
-        x: ArrayLike,
-        y: ArrayLike,
+        x: Any,
+        y: Any,
         batch_size: int | None = 32,
         epochs: int = 1,
         verbose: str | int = "auto",
@@ -72,8 +73,9 @@ class Model(Compilable):
             not fit, before anything is changed.
 
         Args:
-            x: the samples: an array, a tensor or nested lists, with the samples as axis 0.
-            y: the targets, as many.
+            x: the samples: an array, a tensor or nested lists, with the samples as axis 0; several
+                inputs in a tuple or a dict.
+            y: the targets, as many; for several outputs in a tuple or a dict.
             batch_size: samples an update; the last batch of an epoch may be smaller.
             epochs: the number of the last epoch: `initial_epoch` of them are taken as done.
             verbose: 0 nothing, 1 or "auto" a progress bar where it can be drawn and else a line an
@@ -108,8 +110,8 @@ class Model(Compilable):
 
     def evaluate(
         self,
-        x: ArrayLike,
-        y: ArrayLike,
+        x: Any,
+        y: Any,
         batch_size: int | None = 32,
         verbose: str | int = "auto",
         callbacks: Any = None,
@@ -131,7 +133,7 @@ class Model(Compilable):
 
     def predict(
         self,
-        x: ArrayLike,
+        x: Any,
         batch_size: int | None = 32,
         verbose: str | int = "auto",
         callbacks: Any = None,
@@ -143,9 +145,12 @@ class Model(Compilable):
             shape = self._make_ready(data)
         with hooks.closing():
             outputs = self.predict_epoch(self._placed(data).batches(batch_size), hooks)
-        return np.concatenate(outputs or [torch.empty(0, *shape, dtype=self._dtype()).numpy()])
+        if not outputs:
+            return mapped_shapes(
+                lambda each: torch.empty(0, *each, dtype=self._dtype()).numpy(), shape)
+        return filled(outputs[0], map(np.concatenate, zip(*map(leaves, outputs), strict=True)))
 
-    def train_on_batch(self, x: ArrayLike, y: ArrayLike, return_dict: bool = False) -> Any:
+    def train_on_batch(self, x: Any, y: Any, return_dict: bool = False) -> Any:
         """One update from one batch; returns its loss and metrics as `evaluate` does."""
         self._require_compiled("train_on_batch")
         data = labelled("train_on_batch", x, y)
@@ -154,18 +159,18 @@ class Model(Compilable):
         scores, (batch,) = self.scores.fresh(), self._placed(data).batches(len(data))
         with self._training_alone("train_on_batch"), self.cleared_after():
             with mode(self.module.modules(), training=True), torch.inference_mode():
-                scores.update(*self.train_step(*batch), *batch[1:])
+                scores.update(*self.train_step(*batch), *batch[1:], self.loss.values)
         return _answer(scores.final_results(), return_dict)
 
-    def test_on_batch(self, x: ArrayLike, y: ArrayLike, return_dict: bool = False) -> Any:
+    def test_on_batch(self, x: Any, y: Any, return_dict: bool = False) -> Any:
         """The loss and the metrics of one batch, as `evaluate` returns them."""
         self._require_compiled("test_on_batch")
-        size = max(1, len(as_tensor("test_on_batch(x)", x)))
+        size = max(1, len(Arrays(x, who="test_on_batch")))
         return self.evaluate(x, y, size, verbose=0, return_dict=return_dict)
 
-    def predict_on_batch(self, x: ArrayLike) -> Any:
+    def predict_on_batch(self, x: Any) -> Any:
         """The outputs for one batch, as a numpy array."""
-        return self.predict(x, max(1, len(as_tensor("predict_on_batch(x)", x))), verbose=0)
+        return self.predict(x, max(1, len(Arrays(x, who="predict_on_batch"))), verbose=0)
 
     def summary(self) -> None:
         """Prints modules, output shapes, parameters and bytes, and what "accuracy" means here."""

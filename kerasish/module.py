@@ -110,6 +110,7 @@ class Module(Differentiable):
     _buffer_names: tuple[str, ...] = ()
     _hangings: Hangings = ()
     _set_for_all: Mapping[str, Any] = MappingProxyType({})
+    _awaiting: Mapping[str, Tensor] | None = None
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -207,6 +208,9 @@ class Module(Differentiable):
         for name, value in self._set_for_all.items():
             for _, parameter in own:
                 setattr(parameter, name, value)
+        if self._awaiting is not None:
+            awaited, self._awaiting = self._awaiting, None
+            self.load_state_dict(awaited)
 
     def named_children(self) -> Iterator[tuple[str, "Module"]]:
         """The modules among the attributes, with their names."""
@@ -317,6 +321,12 @@ class Module(Differentiable):
         Raises: ValueError naming missing and unexpected paths and other shapes.
         """
         load(repr(self), dict(state(self)), state_dict)
+
+    def load_when_built(self, state_dict: Mapping[str, Tensor]) -> None:
+        """Copies values in by path as soon as there is a place for them: now, or at build."""
+        self._awaiting = {path: value.detach().clone() for path, value in state_dict.items()}
+        if self.built:
+            self._finish()
 
     def __copy__(self) -> "Module":
         twin: Module = type(self).__new__(type(self))

@@ -8,6 +8,7 @@ from torch import Tensor
 from kerasish.checks import check_count
 from kerasish.data import Arrays
 from kerasish.random import check_seed, derived_generator, draw_seed
+from kerasish.trees import leaves
 from kerasish.types import ArrayLike, Device
 
 INITIAL, ORDER, NOISE = range(3)
@@ -45,8 +46,8 @@ class Plan(NamedTuple):
 
 
 def make_plan(
-    x: ArrayLike,
-    y: ArrayLike,
+    x: Any,
+    y: Any,
     batch_size: int | None,
     epochs: int,
     validation_split: float,
@@ -77,18 +78,18 @@ def make_plan(
     )
 
 
-def labelled(who: str, x: ArrayLike, y: ArrayLike, sample_weight: ArrayLike = None) -> Arrays:
-    """Samples with targets, at least one.
+def labelled(who: str, x: Any, y: Any, sample_weight: ArrayLike = None) -> Arrays:
+    """Samples with targets, at least one of each.
 
     Raises: ValueError or TypeError in the name of who asks.
     """
-    if y is None:
-        raise ValueError(f"{who}(y) expects targets, one a sample; got None. "
+    if next(leaves(y), None) is None:
+        raise ValueError(f"{who}(y) expects targets, one a sample; got {y!r}. "
                          "Only predict does without them.")
     data = Arrays(x, y, sample_weight, who)
     if not len(data):
         raise ValueError(f"{who}(x) expects at least one sample; got x of shape "
-                         f"{tuple(data.x.shape)}. Check how x was selected.")
+                         f"{tuple(next(leaves(data.x)).shape)}. Check how x was selected.")
     return data
 
 

@@ -154,8 +154,12 @@ def draws_bars() -> bool:
 
 
 def shown(logs: Logs, separator: str) -> str:
-    """Logs in one line, `loss: 0.1234 - accuracy: 0.9876`; small numbers with an exponent."""
-    return separator.join(f"{name}: {_number(value)}" for name, value in logs.items())
+    """Logs in one line, `loss: 0.1234 - accuracy: 0.9876`; small numbers with an exponent.
+
+    Arrays, a confusion matrix for instance, are left out.
+    """
+    return separator.join(f"{name}: {_number(value)}" for name, value in logs.items()
+                          if not getattr(value, "ndim", 0))
 
 
 def _bar(title: str, steps: int | None) -> Any:

@@ -76,6 +76,9 @@ class Registry(Generic[T]):
             f"{value!r}. {fix}"
         )
 
+    def __contains__(self, name: str) -> bool:
+        return _plain(name) in self._classes
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._shown.values())
 

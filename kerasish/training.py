@@ -17,8 +17,10 @@ from kerasish.losses import Loss
 from kerasish.metrics import RunningLogs, Scores
 from kerasish.module import Module
 from kerasish.optimizers import Optimizer
+from kerasish.parameter import Parameter
 from kerasish.plan import Plan
 from kerasish.random import drawing_from
+from kerasish.trees import mapped
 
 
 class Trainer:
@@ -29,6 +31,8 @@ class Trainer:
     optimizer: Optimizer
     device: torch.device
     _skips_dx: bool
+    _penalized: list[Parameter]
+    _penalties_at = -1
 
     stop_training = False
     """Set it in a hook to end training after the batch or the epoch."""
@@ -52,19 +56,29 @@ class Trainer:
         return self._scores
 
     def train_step(
-        self, x: Tensor, y: Tensor, sample_weight: Tensor | None = None
-    ) -> tuple[Tensor, Tensor]:
+        self, x: Any, y: Any, sample_weight: Tensor | None = None
+    ) -> tuple[Tensor, Any]:
         """One batch: forward, loss, backward, update. Override it for another kind of training.
 
         Returns: the loss before the update, a 0-dim tensor, and the predictions.
         """
         y_pred = self.module.forward(x)
-        loss = self.loss.forward(y_pred, y, sample_weight)
+        loss = self.objective(y_pred, y, sample_weight)
         self.backward(self.loss.backward())
         self.step()
         return loss, y_pred
 
-    def backward(self, dy: Tensor) -> None:
+    def objective(self, y_pred: Any, y: Any, sample_weight: Tensor | None = None) -> Tensor:
+        """The loss, and the penalties of regularizers, whose gradients the optimizer adds."""
+        if self._penalties_at != Parameter.revisions:
+            self._penalized = [p for p in self.module.parameters() if p.regularizer and p.trainable]
+            self._penalties_at = Parameter.revisions
+        loss = self.loss.forward(y_pred, y, sample_weight)
+        for parameter in self._penalized:
+            loss = loss + parameter.regularizer.penalty(parameter.data)
+        return loss
+
+    def backward(self, dy: Any) -> None:
         """Adds the gradients of one batch into the parameters, going no further than needed."""
         if self._skips_dx:
             self.module.backward(dy, need_dx=False)  # type: ignore[call-arg]
@@ -148,7 +162,7 @@ class Trainer:
                 for hook in begin:
                     hook(self.batch, {})
                 loss, y_pred = self.train_step(x, y, sample_weight)
-                scores.update(loss, y_pred, y, sample_weight)
+                scores.update(loss, y_pred, y, sample_weight, self.loss.values)
                 if not self.unwound:
                     self.require_unwound()
                 if end:
@@ -170,8 +184,8 @@ class Trainer:
                 for hook in begin:
                     hook(batch, {})
                 y_pred = self.module.forward(x)
-                loss = self.loss.forward(y_pred, y, sample_weight)
-                scores.update(loss, y_pred, y, sample_weight)
+                loss = self.objective(y_pred, y, sample_weight)
+                scores.update(loss, y_pred, y, sample_weight, self.loss.values)
                 if end:
                     logs = RunningLogs(scores)
                     for hook in end:
@@ -181,7 +195,7 @@ class Trainer:
         return results
 
     def predict_epoch(self, batches: Iterable[Batch], hooks: CallbackList) -> list[Any]:
-        """One pass for the outputs alone, each moved to the host as a numpy array."""
+        """One pass for the outputs alone, each moved to the host as numpy arrays."""
         begin, end = (hooks.listeners(f"on_predict_batch_{when}") for when in ("begin", "end"))
         outputs = []
         hooks.on_predict_begin({})
@@ -189,11 +203,15 @@ class Trainer:
             for batch, (x, _, _) in enumerate(batches):
                 for hook in begin:
                     hook(batch, {})
-                outputs.append(self.module.forward(x).cpu().numpy())
+                outputs.append(mapped(_on_host, self.module.forward(x)))
                 for hook in end:
                     hook(batch, {"outputs": outputs[-1]})
         hooks.on_predict_end({})
         return outputs
+
+
+def _on_host(output: Tensor) -> Any:
+    return output.cpu().numpy()
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """One tensor, or a tuple or dict of them: what modules with several inputs or outputs pass on."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import torch
@@ -37,6 +37,17 @@ def mapped(change: Callable[[Any], Any], tree: Any) -> Any:
     return None if tree is None else change(tree)
 
 
+def filled(like: Any, values: Iterable[Any]) -> Any:
+    """Values in the structure of another tree, in the order of its leaves.
+
+    Example:
+        >>> filled({"a": 1, "b": (2, None)}, [3, 4])
+        {'a': 3, 'b': (4, None)}
+    """
+    rest = iter(values)
+    return mapped(lambda _: next(rest), like)
+
+
 def shape_of(tree: Any) -> Any:
     """The shape of a tensor, or those of several in the same structure, with the batch axis.
 
@@ -47,6 +58,25 @@ def shape_of(tree: Any) -> Any:
     if isinstance(tree, Tensor):
         return tree.shape
     return mapped(lambda tensor: tuple(tensor.shape), tree)
+
+
+def is_shape(tree: Any) -> bool:
+    """Whether it is the shape of one tensor, and not a tuple or dict of shapes."""
+    return isinstance(tree, tuple) and all(isinstance(size, int) for size in tree)
+
+
+def mapped_shapes(change: Callable[[Any], Any], shapes: Any) -> Any:
+    """The same structure with each shape changed.
+
+    Example:
+        >>> mapped_shapes(len, {"a": (2, 3), "b": ()})
+        {'a': 2, 'b': 0}
+    """
+    if isinstance(shapes, dict):
+        return {name: mapped_shapes(change, part) for name, part in shapes.items()}
+    if is_shape(shapes):
+        return change(shapes)
+    return tuple(mapped_shapes(change, part) for part in shapes)
 
 
 def fits(gradient: Any, shape: Any) -> bool:

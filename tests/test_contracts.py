@@ -18,7 +18,7 @@ Y = X.sum(1, keepdim=True).sign()
 
 def net(*layers: Module, loss: str = "mse", metrics=None) -> Model:
     model = Model(*(layers or (Linear(4), Tanh(), Linear(1), Tanh())), device="cpu")
-    model.compile(SGD(0.1), loss, metrics)
+    model.compile(SGD(0.1), loss, metrics=metrics)
     return model
 
 
@@ -178,7 +178,7 @@ def test_metrics_of_small_batches_are_exact_wherever_they_are_read() -> None:
 
     reads = Reads()
     model = net(metrics=["mae", "accuracy"])
-    model.compile(SGD(0.0), "mse", ["mae", "accuracy"])
+    model.compile(SGD(0.0), "mse", metrics=["mae", "accuracy"])
     model.fit(X, Y, batch_size=1, verbose=0, shuffle=False, callbacks=reads)
     errors = torch.as_tensor(model.predict(X, verbose=0)) - Y
     for count, (mae, accuracy) in enumerate(reads.seen, start=1):

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import pytest
 import torch
+from sklearn.metrics import accuracy_score, mean_absolute_error
 from torch import Tensor
 
 from kerasish import Model, metrics
@@ -15,16 +16,30 @@ from kerasish.layers import Linear
 from kerasish.losses import MSE as MSELoss
 from kerasish.losses import CrossEntropy
 from kerasish.metrics import (
+    AUC,
+    F1,
     MAE,
     MSE,
+    R2,
+    RMSE,
+    Accuracy,
     BinaryAccuracy,
     CategoricalAccuracy,
+    ConfusionMatrix,
     ElementwiseMean,
     FunctionMetric,
+    Held,
+    LossMetric,
     Mean,
+    MeanIoU,
     Metric,
+    Precision,
+    Recall,
+    ScikitMetric,
+    TopKCategoricalAccuracy,
 )
 from kerasish.optimizers import SGD
+from kerasish.trees import leaves
 
 
 class Row(NamedTuple):
@@ -81,6 +96,61 @@ ROWS = [
     Row("CategoricalAccuracy with classes last", lambda: CategoricalAccuracy(axis=-1),
         [[[1.0, 0.0], [0.0, 2.0]], [[5.0, 1.0], [4.0, 3.0]]], [[0, 1], [1, 0]],
         result=3 / 4, weighted=(1 + 2 * 0.5) / 3, higher_is_better=True),
+    Row("Accuracy", Accuracy, [[1], [2], [3], [3]], [[1], [2], [0], [3]],
+        result=3 / 4, weighted=7 / 10, higher_is_better=True),
+    Row("TopKCategoricalAccuracy", lambda: TopKCategoricalAccuracy(k=2),
+        [[0.1, 0.9, 0.0], [0.5, 0.2, 0.3], [0.0, 0.1, 0.2]], [2, 2, 1],
+        result=2 / 3, weighted=5 / 6, higher_is_better=True),
+    Row("TopKCategoricalAccuracy of one-hot targets", lambda: TopKCategoricalAccuracy(k=9),
+        [[0.1, 0.9], [0.5, 0.2]], [[0.0, 1.0], [0.0, 1.0]],
+        result=1.0, weighted=1.0, higher_is_better=True),
+    # yes yes no yes, taken for yes no yes yes
+    Row("Precision", Precision, [[0.9], [0.2], [0.8], [0.6]], [[1.0], [1.0], [0.0], [1.0]],
+        result=2 / 3, weighted=(1 + 4) / (1 + 3 + 4), higher_is_better=True),
+    Row("Recall", lambda: Recall(0.1), [[0.9], [0.05], [0.8], [0.6]],
+        [[1.0], [1.0], [0.0], [1.0]],
+        result=2 / 3, weighted=(1 + 4) / (1 + 2 + 4), higher_is_better=True),
+    Row("F1", F1, [[0.9], [0.2], [0.8], [0.6]], [[1.0], [1.0], [0.0], [1.0]],
+        result=4 / 6, weighted=2 * 5 / (8 + 7), higher_is_better=True),
+    # classes 1 2 2 0, taken for 1 0 2 0
+    Row("Precision of classes", Precision,
+        [[0.1, 0.9, 0.0], [0.5, 0.2, 0.3], [0.0, 0.1, 0.2], [1.0, 0.0, 0.0]], [1, 2, 2, 0],
+        result=(1 / 2 + 1 + 1) / 3, weighted=(4 / 6 + 1 + 1) / 3, higher_is_better=True),
+    Row("Recall of one class", lambda: Recall(average=2),
+        [[0.1, 0.9, 0.0], [0.5, 0.2, 0.3], [0.0, 0.1, 0.2], [1.0, 0.0, 0.0]], [1, 2, 2, 0],
+        result=1 / 2, weighted=3 / 5, higher_is_better=True),
+    Row("F1 of all classes together", lambda: F1(average="micro"),
+        [[0.1, 0.9, 0.0], [0.5, 0.2, 0.3], [0.0, 0.1, 0.2], [1.0, 0.0, 0.0]], [1, 2, 2, 0],
+        result=3 / 4, weighted=8 / 10, higher_is_better=True),
+    Row("F1 weighted by how often a class is there", lambda: F1(average="weighted"),
+        [[0.1, 0.9, 0.0], [0.5, 0.2, 0.3], [0.0, 0.1, 0.2], [1.0, 0.0, 0.0]], [1, 2, 2, 0],
+        result=(1 + 2 * 2 / 3 + 2 / 3) / 4, weighted=(1 + 5 * 6 / 8 + 4 * 8 / 10) / 10,
+        higher_is_better=True),
+    Row("MeanIoU", MeanIoU, [[[5.0, 0.0], [0.0, 1.0]], [[0.0, 1.0], [1.0, 2.0]]],
+        [[0, 1], [0, 1]], result=(1 / 2 + 2 / 3) / 2, weighted=(1 / 3 + 3 / 5) / 2,
+        higher_is_better=True),
+    Row("AUC", AUC, [[0.1], [0.4], [0.35], [0.8]], [[0.0], [0.0], [1.0], [1.0]],
+        result=3 / 4, weighted=(3 * 1 + 4 * 3) / (7 * 3), higher_is_better=True),
+    Row("AUC with ties", AUC, [[0.5], [0.5], [0.2], [0.9]], [[1.0], [0.0], [0.0], [1.0]],
+        result=3.5 / 4, weighted=(1 * 5 - 1 + 4 * 5) / (5 * 5), higher_is_better=True),
+    Row("AUC of precision against recall", lambda: AUC("PR"), [[0.1], [0.4], [0.35], [0.8]],
+        [[0.0], [0.0], [1.0], [1.0]], result=(1 + 2 / 3) / 2,
+        weighted=4 / 7 * 1 + 3 / 7 * 7 / 9, higher_is_better=True),
+    Row("RMSE", RMSE, [[2.0], [0.0], [1.0], [4.0]], [[1.0], [2.0], [1.0], [1.0]],
+        result=(14 / 4) ** 0.5, weighted=(45 / 10) ** 0.5, higher_is_better=False),
+    Row("R2", R2, [[2.5], [0.0], [2.0], [8.0]], [[3.0], [-0.5], [2.0], [7.0]],
+        result=1 - 1.5 / 29.1875, weighted=1 - 4.75 / 87.9, higher_is_better=True),
+    Row("LossMetric", lambda: LossMetric(MSELoss()), [[2.0], [0.0], [1.0], [4.0]],
+        [[1.0], [2.0], [1.0], [1.0]], result=14 / 4, weighted=45 / 10, higher_is_better=False),
+    Row("LossMetric of classes", lambda: LossMetric(CrossEntropy()),
+        [[0.0, 0.0], [9.0, 9.0], [1.0, 1.0]], [1, 0, 1], result=math.log(2), weighted=math.log(2),
+        higher_is_better=False),
+    Row("ScikitMetric of labels", lambda: ScikitMetric(accuracy_score),
+        [[0.1, 0.9, 0.0], [0.5, 0.2, 0.3], [0.0, 0.1, 0.2]], [1, 2, 2],
+        result=2 / 3, weighted=4 / 6, higher_is_better=None),
+    Row("ScikitMetric of numbers", lambda: ScikitMetric(mean_absolute_error, labels=False),
+        [[2.0], [0.0], [1.0], [4.0]], [[1.0], [2.0], [1.0], [1.0]],
+        result=6 / 4, weighted=(1 + 4 + 0 + 12) / 10, higher_is_better=None),
     Row("FunctionMetric of samples", lambda: FunctionMetric(largest_error),
         [[2.0], [0.0], [1.0], [4.0]], [[1.0], [2.0], [1.0], [1.0]],
         result=(0 - 4 - 1 + 2) / 4, weighted=(0 - 8 - 3 + 8) / 10, higher_is_better=None),
@@ -89,10 +159,10 @@ ROWS = [
         result=(2 * 2 + 1 * 6) / 3, weighted=((1 + 2) * 2 + 3 * 6) / 6, higher_is_better=None),
 ]  # fmt: skip
 
-BASES = {Metric, Mean, ElementwiseMean}
-"""What users derive from: no metrics of their own."""
+BASES = {Metric, Mean, ElementwiseMean, Held, ConfusionMatrix}
+"""What users derive from: no metrics of their own; and the one that gives no number."""
 
-COMPARES = [row for row in ROWS if not row.id.startswith("FunctionMetric")]
+COMPARES = [row for row in ROWS if not row.id.startswith(("FunctionMetric", "ScikitMetric"))]
 COLUMNS = [row for row in COMPARES if torch.tensor(row.y_true).shape[1:] == (1,)]
 
 
@@ -233,7 +303,8 @@ def test_nothing_it_keeps_is_an_inference_tensor(row: Row) -> None:
     for weighted in (False, True):
         with torch.inference_mode():
             of(metric, batches(row, weighted))
-        kept = [value for value in vars(metric).values() if isinstance(value, Tensor)]
+        kept = [part for value in vars(metric).values() for part in leaves(value)
+                if isinstance(part, Tensor)]
         assert kept and not any(value.is_inference() for value in kept)
         metric.reset()
 
@@ -259,7 +330,8 @@ def test_fit_and_evaluate_log_what_it_gives_by_hand(row: Row) -> None:
             return shape
 
     y_pred, y_true, metric = torch.tensor(row.y_pred), torch.tensor(row.y_true), row.make()
-    loss = MSELoss() if y_pred.shape == y_true.shape else CrossEntropy(axis=metric.axis)
+    loss = MSELoss() if y_pred.shape == y_true.shape else CrossEntropy(
+        axis=getattr(metric, "axis", 1))
     model = Model(AsIs(y_pred.shape[-1]), device="cpu")
     model.compile(optimizer=SGD(0.0), loss=loss, metrics=[metric])
     (name,) = model.metrics

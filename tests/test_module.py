@@ -474,6 +474,10 @@ def test_what_is_declared_unread_is_unread(row: Row) -> None:
 # ---- build ----------------------------------------------------------------------------------
 
 
+OF_FIXED_AXES = ("Flatten", "BatchNorm", "GroupNorm", "InstanceNorm",
+                 "trains nothing")  # one more axis changes the sense
+
+
 @every_leaf_and_sequential
 def test_build_again_answers_the_shape_and_changes_nothing(row: Row) -> None:
     module = row.built().eval()
@@ -481,9 +485,9 @@ def test_build_again_answers_the_shape_and_changes_nothing(row: Row) -> None:
     parameters = list(map(id, module.parameters()))
     shape = module.build(row.shape)
     assert shape == module.output_shape
-    if list(module.parameters()):
+    if any(isinstance(part, Linear) for part in module.modules()):  # takes more leading axes
         longer = (2, *row.shape)
-        if "Flatten" not in row.id and not row.id.endswith("trains nothing"):
+        if not any(name in row.id for name in OF_FIXED_AXES):
             assert module.build(longer) == (2, *shape)
             assert module(numbers(4, *longer)).shape == (4, 2, *shape)
     assert (module.input_shape, module.output_shape) == (row.shape, shape)

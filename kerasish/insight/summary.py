@@ -4,6 +4,7 @@ from typing import Any
 
 from kerasish.module import Module
 from kerasish.parameter import Parameter
+from kerasish.trees import is_shape
 
 _HEAD = ("Layer", "Output shape", "Parameters", "Bytes")
 
@@ -40,11 +41,20 @@ def _own_parameters(module: Module) -> list[Parameter]:
 
 
 def _row(path: str, module: Module) -> tuple[str, str, str, str]:
-    shape = f"(N, {', '.join(map(str, module.output_shape))})" if module.built else "?"
+    shape = _shown(module.output_shape) if module.built else "?"
     count = sum(p.data.numel() for p in _own_parameters(module))
     size = sum(p.data.nbytes for p in _own_parameters(module))
     name = f"{path} {module!r}".strip()
     return name, shape, *_counts(module.built, count, size)
+
+
+def _shown(shape: Any) -> str:
+    """A shape with N for the batch, or several in their structure."""
+    if isinstance(shape, dict):
+        return "{" + ", ".join(f"{name}: {_shown(part)}" for name, part in shape.items()) + "}"
+    if is_shape(shape):
+        return f"(N, {', '.join(map(str, shape))})"
+    return f"({', '.join(map(_shown, shape))})"
 
 
 def _counts(built: bool, parameters: int, size: int) -> tuple[str, str]:
@@ -59,9 +69,6 @@ def _aligned(row: tuple[str, ...], widths: list[int]) -> list[str]:
 def _compiled(model: Any) -> list[str]:
     if not model.compiled:
         return ["Not compiled yet."]
-    shown = ", ".join(
-        f"{name} = {metric!r}" if metric is not None else f"{name} = decided by the targets"
-        for name, metric in model.metrics.items()
-    )
+    shown = ", ".join(f"{name} = {metric!r}" for name, metric in model.metrics.items())
     lines = [f"Optimizer: {model.optimizer!r}", f"Loss: {model.loss!r}"]
     return lines + ([f"Metrics: {shown}"] if shown else [])

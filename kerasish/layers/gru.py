@@ -5,7 +5,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from kerasish.layers.gates import sigmoid_backward, tanh_backward
+from kerasish.layers.derivatives import sigmoid_backward, tanh_backward
 from kerasish.layers.recurrence import Recurrence
 from kerasish.layers.recurrent import States
 from kerasish.layers.walks import Walk, room

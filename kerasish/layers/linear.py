@@ -6,10 +6,9 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from kerasish.initializers import kaiming_normal, zeros
 from kerasish.layers.sizes import Sized
 from kerasish.module import Kernels
-from kerasish.parameter import Parameter
+from kerasish.trees import is_shape
 from kerasish.types import Device, Shape
 
 
@@ -64,18 +63,16 @@ class Linear(Sized):
         self.use_bias, self.device, self.dtype = bias, device, dtype
 
     def build(self, shape: Shape) -> Shape:
+        if not is_shape(shape):
+            raise ValueError(f"{self!r} expects one tensor; got several, of shapes {shape} a "
+                             "sample. Take them in with a Graph, or join them with Concat().")
         if not shape:
             raise ValueError(f"{self!r} expects x of shape (N, features); got shape (N,). Give "
                              "samples an axis of features, x[:, None] for a single one.")
         *leading, features = shape
-        self._check(features)
-        self.in_features = features
+        self.learn(features, "the last axis")
         shape_of_weight = (self.out_features, features)
-        self.weight = Parameter(kaiming_normal(shape_of_weight, self.device, self.dtype))
-        self.bias: Parameter | None = None
-        if self.use_bias:
-            bias = zeros((self.out_features,), self.device, self.dtype)
-            self.bias = Parameter(bias, decay=False)
+        self.weight, self.bias = self.weight_and_bias(shape_of_weight, self.out_features)
         return (*leading, self.out_features)
 
     def forward(self, x: Tensor, activation: Kernels | None = None) -> Tensor:
@@ -86,7 +83,7 @@ class Linear(Sized):
             else:
                 y = torch.addmm(self.bias.data, rows, self.weight.data_t)
         except (AttributeError, IndexError, RuntimeError):  # only now: a good x costs nothing
-            return self.forward(self._mended(x), activation)
+            return self.forward(self.mended(x), activation)
         if activation is None:
             self.save_for_backward(rows)
         else:
@@ -108,25 +105,3 @@ class Linear(Sized):
             return None
         dx = torch.mm(rows, weight.data)
         return dx if flat_dy is dy else dx.view(*dy.shape[:-1], dx.shape[1])
-
-    def _check(self, features: int) -> None:
-        if self.in_features not in (None, features):
-            raise ValueError(
-                f"{self!r} expects {self.in_features} features on the last axis of x; got "
-                f"{features}. Give it such data, or make a layer for {features}."
-            ) from None
-
-    def _mended(self, x: Tensor) -> Tensor:
-        """Integers as floats; raises what is wrong with any other x."""
-        if not self.built:
-            raise RuntimeError(
-                f"{self!r}.forward(x) expects a module that is built; got one that is not. Call "
-                "build(shape) first, or the module itself, which builds it."
-            ) from None
-        if x.dim() < 2:
-            raise ValueError(f"{self!r} expects x of shape (N, features); got {tuple(x.shape)}. "
-                             "Give samples an axis of features, x[:, None].") from None
-        self._check(x.shape[-1])
-        if x.is_floating_point():
-            raise  # torch's own error, about the type or the device of x
-        return x.to(self.weight.data.dtype)

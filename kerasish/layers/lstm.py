@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from kerasish.layers import onednn
-from kerasish.layers.gates import sigmoid_backward, tanh_backward
+from kerasish.layers.derivatives import sigmoid_backward, tanh_backward
 from kerasish.layers.recurrence import Recurrence
 from kerasish.layers.recurrent import States, Weights
 from kerasish.layers.walks import Walk, carried, room
@@ -68,7 +68,6 @@ class LSTM(Recurrence):
 
     formula: ClassVar[str] = "c = f · c' + i · g,  h = o · tanh(c)"
     size_names: ClassVar[tuple[str, str]] = ("input_size", "hidden_size")
-    y_range: ClassVar[tuple[float, float] | None] = (-1.0, 1.0)
     gates: ClassVar[int] = 4
     states: ClassVar[int] = 2
     kept: ClassVar[int] = 7

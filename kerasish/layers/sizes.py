@@ -2,8 +2,15 @@
 
 from typing import Any, ClassVar
 
+import torch
+from torch import Tensor
+
 from kerasish.checks import check_count
+from kerasish.initializers import kaiming_normal, zeros
 from kerasish.module import Module
+from kerasish.parameter import Parameter
+from kerasish.trees import sample_shapes
+from kerasish.types import Device, Shape
 
 
 class Sized(Module):
@@ -15,6 +22,10 @@ class Sized(Module):
 
     size_names: ClassVar[tuple[str, str]]
     """What the sizes of input and output are called: `("in_features", "out_features")`."""
+
+    use_bias: bool
+    device: Device | None
+    dtype: torch.dtype | None
 
     def sizes(self, first: int | None, last: int | None) -> tuple[int | None, int]:
         """The size of the input, None if it is to be learned, and the size of the output.
@@ -37,6 +48,42 @@ class Sized(Module):
         if first is not None:
             first = check_count(f"{who}({first_name})", first, 1, fix)
         return first, check_count(f"{who}({last_name})", last, 1, fix)
+
+    def learn(self, size: int, axis: str) -> None:
+        """Keeps the size of the input, which lies on that axis of x.
+
+        Raises: ValueError if another one was stated.
+        """
+        name = self.size_names[0]
+        stated = getattr(self, name)
+        if stated not in (None, size):
+            raise ValueError(
+                f"{self!r} expects {stated} {name.removeprefix('in_')} on {axis} of x; got {size}. "
+                f"Give it such data, or make a layer for {size}."
+            )
+        setattr(self, name, size)
+
+    def weight_and_bias(self, shape: Shape, outputs: int) -> tuple[Parameter, Parameter | None]:
+        """A weight of that shape, and a bias of that size unless there is to be none."""
+        weight = Parameter(kaiming_normal(shape, self.device, self.dtype))
+        if not self.use_bias:
+            return weight, None
+        return weight, Parameter(zeros((outputs,), self.device, self.dtype), decay=False)
+
+    def mended(self, x: Tensor) -> Tensor:
+        """Integers as floats; raises what is wrong with any other x that forward stumbled over."""
+        if not self.built:
+            raise RuntimeError(
+                f"{self!r}.forward(x) expects a module that is built; got one that is not. Call "
+                "build(shape) first, or the module itself, which builds it."
+            ) from None
+        try:
+            self.build(sample_shapes(x))
+        except ValueError as error:
+            raise error from None
+        if x.is_floating_point():
+            raise  # torch's own error, about the type or the device of x
+        return x.to(next(self.parameters()).data.dtype)
 
     def get_config(self) -> dict[str, Any]:
         config, (first_name, last_name) = super().get_config(), self.size_names

@@ -14,13 +14,16 @@ __all__ = [
     "CrossEntropy",
     "Loss",
     "get",
+    "named",
 ]
 
-_named = Registry(Loss, "compile(loss)", "loss='mse'")
-_named.add(MSE, "mean_squared_error", "mse_loss")
-_named.add(MAE, "mean_absolute_error", "l1_loss", "l1")
-_named.add(BinaryCrossEntropy, "bce", "bce_loss", "bce_with_logits_loss")
-_named.add(CrossEntropy, "ce", "cross_entropy_loss", "categorical_crossentropy",
+named = Registry(Loss, "compile(loss)", "loss='mse'")
+"""Every name that stands for a loss."""
+
+named.add(MSE, "mean_squared_error", "mse_loss")
+named.add(MAE, "mean_absolute_error", "l1_loss", "l1")
+named.add(BinaryCrossEntropy, "bce", "bce_loss", "bce_with_logits_loss")
+named.add(CrossEntropy, "ce", "cross_entropy_loss", "categorical_crossentropy",
            "sparse_categorical_crossentropy")
 
 
@@ -35,4 +38,4 @@ def get(loss: Any) -> Loss:
     """
     if callable(loss) and not isinstance(loss, Loss | type):
         refuse_function(loss)
-    return _named.get(loss)
+    return named.get(loss)

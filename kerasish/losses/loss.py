@@ -1,6 +1,7 @@
 """The contract of losses: one number from predictions and targets, and its gradient."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 from torch import Tensor
@@ -34,6 +35,11 @@ class Loss(Differentiable):
     from_logits: bool | None = None
     """Whether y_pred are logits (True) or probabilities (False), where that matters: `compile`
     refuses a model that gives the other."""
+
+    value_names: tuple[str, ...] = ()
+    """The names of `values`, known before the first batch."""
+    values: Mapping[str, Tensor] = MappingProxyType({})
+    """What the loss of the latest batch is made of, for logs to show beside it."""
 
     def forward(
         self, y_pred: Tensor, y_true: Tensor, sample_weight: Tensor | None = None

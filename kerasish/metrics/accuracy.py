@@ -1,13 +1,38 @@
 """Shares of right answers, and which of them the word "accuracy" means."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from torch import Tensor
 
+from kerasish.checks import check_count
 from kerasish.losses import BinaryCrossEntropy, CrossEntropy, Loss
-from kerasish.metrics.metric import ElementwiseMean, Mean
+from kerasish.metrics.metric import ElementwiseMean, Mean, Metric
 from kerasish.shapes import alike
 from kerasish.types import Shape
+
+Range = tuple[float, float] | None
+
+
+class Accuracy(ElementwiseMean):
+    """The share of elements that are equal, for predictions that are labels already.
+
+        mean of  y_pred = y_true
+
+    Shapes: y_pred and y_true (N, ...), the same; (N,) counts as (N, 1).
+
+    Example:
+        >>> import torch
+        >>> accuracy = Accuracy()
+        >>> accuracy.update(torch.tensor([1, 2, 3]), torch.tensor([1, 2, 4]))
+        >>> round(accuracy.result(), 4)
+        0.6667
+    """
+
+    runs_in_step: ClassVar[bool] = True
+    higher_is_better: ClassVar[bool | None] = True
+
+    def values(self, y_pred: Tensor, y_true: Tensor) -> Tensor:
+        return y_pred == alike(self, y_pred, y_true)
 
 
 class BinaryAccuracy(ElementwiseMean):
@@ -74,6 +99,65 @@ class CategoricalAccuracy(Mean):
             return answer == y_true.argmax(self.axis)
         self.check_shapes(tuple(y_pred.shape), tuple(y_true.shape))
         return answer == y_true.reshape(answer.shape)
+
+
+class TopKCategoricalAccuracy(CategoricalAccuracy):
+    """The share of samples whose true class is among the k largest predictions.
+
+    Shapes: as for CategoricalAccuracy.
+
+    Args:
+        k: how many guesses there are, at least 1.
+        axis: the class axis of y_pred; 1 as in torch.
+
+    Example:
+        >>> import torch
+        >>> accuracy = TopKCategoricalAccuracy(k=2)
+        >>> accuracy.update(torch.tensor([[0.1, 0.7, 0.2]]), torch.tensor([2]))
+        >>> accuracy.result()
+        1.0
+    """
+
+    runs_in_step: ClassVar[bool] = True
+
+    def __init__(self, k: int = 5, axis: int = 1) -> None:
+        super().__init__(axis)
+        self.k = check_count("TopKCategoricalAccuracy(k)", k, 1)
+
+    def values(self, y_pred: Tensor, y_true: Tensor) -> Tensor:
+        if y_true.shape == y_pred.shape:
+            y_true = y_true.argmax(self.axis)
+        else:
+            self.check_shapes(tuple(y_pred.shape), tuple(y_true.shape))
+        best = y_pred.topk(min(self.k, y_pred.shape[self.axis]), self.axis).indices
+        true = y_true if y_true.dim() == y_pred.dim() else y_true.unsqueeze(self.axis)
+        return (best == true).any(self.axis)
+
+
+class AccuracyByTargets(Metric):
+    """Stands for an "accuracy" that only the targets can decide, until they are seen.
+
+    Args:
+        loss: what the model is trained with.
+    """
+
+    higher_is_better: ClassVar[bool | None] = True
+
+    def __init__(self, loss: Loss) -> None:
+        self.loss = loss
+
+    def decided(self, y_true: Any) -> Metric:
+        return accuracy_for(self.loss, None, y_true) or self
+
+    def __repr__(self) -> str:
+        return "decided by the targets"
+
+
+def thresholds_for(loss: Loss | None, y_range: Range) -> tuple[float, float]:
+    """Above which predictions, and targets, mean yes with a loss and a last module's range."""
+    if loss is not None and loss.from_logits:
+        return 0.0, 0.5
+    return (0.0, 0.0) if y_range == (-1.0, 1.0) else (0.5, 0.5)
 
 
 def accuracy_for(

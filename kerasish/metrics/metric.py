@@ -35,7 +35,14 @@ class Metric(Configured):
     """Whether `update` may run in torch's inference mode, as the step does, which saves leaving it:
     only where all tensors that outlive a batch are made outside that mode."""
 
-    def check_shapes(self, y_pred: Shape, y_true: Shape) -> None:
+    def told(self, loss: Any, y_range: tuple[float, float] | None) -> None:
+        """Takes what the model is trained with, and the range that its last module gives."""
+
+    def decided(self, y_true: Any) -> "Metric":
+        """The metric that is meant with these targets, all of them: this one, for most."""
+        return self
+
+    def check_shapes(self, y_pred: Any, y_true: Any) -> None:
         """Refuses, before training, targets whose shape does not fit the predictions'."""
 
     def update(self, y_pred: Tensor, y_true: Tensor, sample_weight: Tensor | None = None) -> None:
@@ -86,16 +93,16 @@ class Mean(Metric):
 
     def add(self, mean: Tensor, count: int) -> None:
         """Takes in the mean of so many samples: a 0-dim tensor, left on its device."""
-        self._total = _sum_on(mean) if self._total is None else self._total
+        self._total = zeros_on(mean) if self._total is None else self._total
         self._total.add_(mean, alpha=count)
         self._count += count
 
     def _take(self, total: Tensor, weight: Tensor | None, count: int) -> None:
-        self._total = _sum_on(total) if self._total is None else self._total
+        self._total = zeros_on(total) if self._total is None else self._total
         self._total.add_(total)
         self._count += count
         if weight is not None:
-            self._weight = _sum_on(weight) if self._weight is None else self._weight
+            self._weight = zeros_on(weight) if self._weight is None else self._weight
             self._weight.add_(weight)
 
     def result(self) -> float:
@@ -140,6 +147,7 @@ class FunctionMetric(Mean):
         return values if values.dim() else values.expand(y_pred.shape[0])
 
 
-def _sum_on(example: Tensor) -> Tensor:
-    with torch.inference_mode(False):  # sums outlive the step
-        return torch.zeros((), dtype=torch.float64, device=example.device)
+def zeros_on(example: Tensor, *shape: int) -> Tensor:
+    """Zeros in float64 on the device of a tensor, which may outlive the step."""
+    with torch.inference_mode(False):
+        return torch.zeros(shape, dtype=torch.float64, device=example.device)

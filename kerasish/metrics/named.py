@@ -1,30 +1,54 @@
 """Which metrics `compile` is asked for, under which names, and what "accuracy" means among them."""
 
-from collections.abc import Mapping
+import copy
+from collections.abc import Iterable
 from itertools import count
 from typing import Any
 
 from torch import Tensor
 
+from kerasish import losses
 from kerasish.differentiable import Differentiable
 from kerasish.losses import Loss
-from kerasish.metrics.accuracy import BinaryAccuracy, CategoricalAccuracy, accuracy_for
+from kerasish.losses.several import OutputLosses, in_order, output_name
+from kerasish.metrics.accuracy import (
+    AccuracyByTargets,
+    BinaryAccuracy,
+    CategoricalAccuracy,
+    Range,
+    TopKCategoricalAccuracy,
+    accuracy_for,
+)
+from kerasish.metrics.areas import AUC
+from kerasish.metrics.confusion import F1, ConfusionMatrix, MeanIoU, Precision, Recall
+from kerasish.metrics.losses import LossMetric
 from kerasish.metrics.metric import FunctionMetric, Metric
-from kerasish.metrics.regression import MAE, MSE
+from kerasish.metrics.regression import MAE, MSE, R2, RMSE
 from kerasish.registry import Registry
 
-Range = tuple[float, float] | None
 _ACCURACY = ("accuracy", "acc")
 
-_named = Registry(Metric, "compile(metrics)", "metrics=['accuracy']", also=("accuracy",))
+_named = Registry(Metric, "compile(metrics)", "metrics=['accuracy']",
+                  also=("accuracy", *losses.named))
 _named.add(BinaryAccuracy)
 _named.add(CategoricalAccuracy, "sparse_categorical_accuracy")
+_named.add(TopKCategoricalAccuracy, "sparse_top_k_categorical_accuracy")
+_named.add(Precision)
+_named.add(Recall)
+_named.add(F1, "f1_score")
+_named.add(AUC, "roc_auc")
+_named.add(ConfusionMatrix)
+_named.add(MeanIoU, "mean_iou")
 _named.add(MSE, "mean_squared_error")
 _named.add(MAE, "mean_absolute_error")
+_named.add(RMSE, "root_mean_squared_error")
+_named.add(R2, "r2_score")
 
 
 def get(metric: Any) -> Metric:
     """The metric of that name, which logs then show; a function wrapped; or the instance itself.
+
+    The name of a loss that is no metric's stands for its mean.
 
     Raises: ValueError with the nearest names; TypeError for a class or anything else.
 
@@ -33,7 +57,8 @@ def get(metric: Any) -> Metric:
         'mae'
     """
     if isinstance(metric, str):
-        found = _named.get(metric)
+        of_loss = metric in losses.named and metric not in _named
+        found = LossMetric(losses.get(metric)) if of_loss else _named.get(metric)
         found.name = metric
         return found
     if callable(metric) and not isinstance(metric, Metric | Differentiable | type):
@@ -41,32 +66,86 @@ def get(metric: Any) -> Metric:
     return _named.get(metric)
 
 
-def named_metrics(wanted: Any, loss: Loss, y_range: Range) -> dict[str, Metric | None]:
-    """The metrics by the names that logs show; None for an "accuracy" that only y can decide.
+def named_metrics(wanted: Any, loss: Loss, ending: Any) -> dict[str, Metric]:
+    """The metrics by the names that logs show, of one output or of several.
 
     Raises: ValueError with the nearest names; TypeError for what is no metric.
+
+    Args:
+        wanted: names, Metrics or functions, one or a list; for several outputs a dict or a tuple or
+            list of these, or one that is meant for each.
+        loss: the loss that was chosen.
+        ending: the last module, or several in the structure of the outputs.
     """
-    named: dict[str, Metric | None] = {}
+    if not isinstance(loss, OutputLosses):
+        return _free_names(_of_one(wanted, loss, getattr(ending, "y_range", None)), ["loss"])
+    losses = {part.key: part.loss for part in loss.parts}
+    named = []
+    for key, each in in_order("metrics", wanted, loss.keys).items():
+        last = ending[key] if isinstance(ending, tuple | dict) else None
+        prefix = f"{output_name(key)}_" if len(loss.keys) > 1 else ""
+        for name, metric in _of_one(each, losses.get(key), getattr(last, "y_range", None)):
+            named.append((prefix + name, OfOutput(key, copy.deepcopy(metric))))
+    return _free_names(named, ["loss", *loss.value_names])
+
+
+def _of_one(wanted: Any, loss: Loss | None, y_range: Range) -> list[tuple[str, Metric]]:
+    """What is wanted of one output, with the names that it would have alone."""
+    named: list[tuple[str, Metric]] = []
     listed = list(wanted) if isinstance(wanted, list | tuple) else [wanted]
     for each in [] if wanted is None else listed:
-        metric: Metric | None
         if isinstance(each, str) and each.lower() in _ACCURACY:
-            name, metric = each, accuracy_for(loss, y_range)
+            if loss is None:
+                raise ValueError(f"compile(metrics) expects outputs with a loss for {each!r}; got "
+                                 "one without. Say which with BinaryAccuracy() or "
+                                 "CategoricalAccuracy().")
+            named.append((each, accuracy_for(loss, y_range) or AccuracyByTargets(loss)))
         else:
             metric = get(each)
-            name = metric.name
-        named[_free_name(name, {"loss", *named})] = metric
+            metric.told(loss, y_range)
+            named.append((metric.name, metric))
     return named
 
 
-def decided_by(
-    named: Mapping[str, Metric | None], loss: Loss, y_range: Range, y_true: Tensor
+def _free_names(
+    named: Iterable[tuple[str, Metric]], taken: Iterable[str]
 ) -> dict[str, Metric]:
-    """The same with every "accuracy" decided, by the targets if need be."""
-    decided = {}
-    for name, metric in named.items():
-        decided[name] = accuracy_for(loss, y_range, y_true) if metric is None else metric
-    return {name: metric for name, metric in decided.items() if metric is not None}
+    free: dict[str, Metric] = {}
+    for name, metric in named:
+        free[_free_name(name, {*taken, *free})] = metric
+    return free
+
+
+class OfOutput(Metric):
+    """A metric of one of several outputs.
+
+    Args:
+        key: the place of the output in the tuple, or its name in the dict.
+        metric: what looks at it.
+    """
+
+    def __init__(self, key: int | str, metric: Metric) -> None:
+        self.key, self.metric, self.name = key, metric, metric.name
+
+    @property
+    def higher_is_better(self) -> bool | None:  # type: ignore[override]
+        """As the metric says."""
+        return self.metric.higher_is_better
+
+    def decided(self, y_true: Any) -> Metric:
+        return OfOutput(self.key, self.metric.decided(y_true[self.key]))
+
+    def check_shapes(self, y_pred: Any, y_true: Any) -> None:
+        self.metric.check_shapes(y_pred[self.key], y_true[self.key])
+
+    def update(self, y_pred: Any, y_true: Any, sample_weight: Tensor | None = None) -> None:
+        self.metric.update(y_pred[self.key], y_true[self.key], sample_weight)
+
+    def result(self) -> float:
+        return self.metric.result()
+
+    def reset(self) -> None:
+        self.metric.reset()
 
 
 def _free_name(name: str, taken: set[str]) -> str:

@@ -1,13 +1,15 @@
 """The loss and the metrics of one pass over the data, summed up on the device."""
 
 import copy
-from collections.abc import Iterable, Iterator, MutableMapping
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
+from types import MappingProxyType
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from kerasish.metrics.metric import Mean, Metric
+from kerasish.trees import batch_size
 
 _BLOCK, _BLOCK_BATCHES = 4096, 256
 """Small batches are held until so many predictions, or batches, have come together: a metric costs
@@ -19,10 +21,12 @@ class Scores:
 
     Args:
         metrics: name → metric; "loss" is added in front.
+        parts: names of what the loss is made of, which come after it.
     """
 
-    def __init__(self, metrics: dict[str, Metric]) -> None:
-        self.loss, self.metrics = Mean(), metrics
+    def __init__(self, metrics: dict[str, Metric], parts: Iterable[str] = ()) -> None:
+        self.losses, self.metrics = {name: Mean() for name in ("loss", *parts)}, metrics
+        self._loss = self.losses["loss"]
         self._quick = [m for m in metrics.values() if vars(type(m)).get("runs_in_step")]
         self._others = [m for m in metrics.values() if m not in self._quick]
         self._held: list[tuple[Tensor, Tensor, Tensor | None]] = []
@@ -32,23 +36,30 @@ class Scores:
 
     def fresh(self) -> "Scores":
         """The same metrics with sums of their own, for a pass beside this one."""
-        twin = Scores(copy.deepcopy(self.metrics))
+        twin = Scores(copy.deepcopy(self.metrics), list(self.losses)[1:])
         twin.reset()
         return twin
 
     def reset(self) -> None:
         """Forgets all batches."""
-        self.loss.reset()
         self._held, self._held_size = [], 0
-        for metric in self.metrics.values():
+        for metric in (*self.losses.values(), *self.metrics.values()):
             metric.reset()
 
     def update(
-        self, loss: Tensor, y_pred: Tensor, y_true: Tensor, sample_weight: Tensor | None
+        self,
+        loss: Tensor,
+        y_pred: Any,
+        y_true: Any,
+        sample_weight: Tensor | None,
+        parts: Mapping[str, Tensor] = MappingProxyType({}),
     ) -> None:
         """Takes in one batch; reads nothing back from the device."""
         self.updates += 1
-        self.loss.add(loss, y_pred.shape[0])
+        size = y_pred.shape[0] if isinstance(y_pred, Tensor) else batch_size(y_pred)
+        self._loss.add(loss, size)
+        for name, part in parts.items():
+            self.losses[name].add(part, size)
         for metric in self._others:
             with torch.inference_mode(False):
                 metric.update(y_pred, y_true, sample_weight)
@@ -82,9 +93,7 @@ class Scores:
         return self._values(self.metrics)
 
     def _values(self, metrics: dict[str, Metric]) -> dict[str, float]:
-        return {"loss": self.loss.result()} | {
-            name: metric.result() for name, metric in metrics.items()
-        }
+        return {name: metric.result() for name, metric in (self.losses | metrics).items()}
 
 
 class RunningLogs(MutableMapping[str, Any]):

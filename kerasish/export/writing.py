@@ -1,0 +1,149 @@
+"""From kerasish to torch.nn and to ONNX."""
+
+import inspect
+import warnings
+from collections.abc import Callable
+from functools import partial, reduce
+from operator import add, mul
+from os import PathLike
+from typing import Any
+
+import torch
+from torch import nn
+
+from kerasish import containers, layers
+from kerasish.containers.branches import _Through
+from kerasish.export import containers as wiring
+from kerasish.export.agreement import compare, drawn
+from kerasish.module import Module
+from kerasish.trees import mapped
+
+
+def to_torch(model: Any, check: bool = True, sample: Any = None) -> nn.Module:
+    """The same net as a `torch.nn` module with the same weights, names and numbers.
+
+    Several inputs, in a tuple or a dict, come as one argument, as in kerasish.
+
+    Raises: RuntimeError for a model that is not built; TypeError naming a module without a twin;
+        ArithmeticError if the check finds a difference above 1e-9 of a tensor's scale.
+
+    Args:
+        model: a Model or a Module.
+        check: whether outputs and all gradients are compared, in float64, with autograd's; the
+            largest difference is printed.
+        sample: a batch for the check; drawn if it is left out.
+
+    Example:
+        >>> from kerasish.layers import Linear
+        >>> net = Linear(2, 3)
+        >>> net.build((2,))
+        (3,)
+        >>> to_torch(net, check=False)
+        Linear(in_features=2, out_features=3, bias=True)
+    """
+    module = _module("to_torch", model)
+    twin = twin_of(module)
+    twin.load_state_dict(module.state_dict())
+    first = next(module.parameters(), None)
+    if first is not None:
+        twin.to(first.data.device, first.data.dtype)
+    twin.train(module.training)
+    if check:
+        found = compare(module, twin, sample)
+        print(f"to_torch: outputs and {found.gradients} gradients agree; the largest difference, "
+              f"{found.share:.1e} of the scale, is in {found.name}.")
+    return twin
+
+
+def to_onnx(model: Any, path: str | PathLike[str], sample: Any = None) -> None:
+    """Writes the net, in evaluation mode, as an ONNX file; needs the packages of `kerasish[onnx]`.
+
+    Raises: as `to_torch`; ImportError if a package is missing.
+
+    Args:
+        model: a Model or a Module that takes one tensor.
+        path: of the file.
+        sample: a batch to trace the net with; drawn if it is left out.
+    """
+    module = _module("to_onnx", model)
+    twin = to_torch(module, check=False).eval()
+    x = drawn(module, 2) if sample is None else sample
+    rows = mapped(lambda _: {0: torch.export.Dim.DYNAMIC}, x)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch's, about torch
+        program = torch.onnx.export(twin, (x,), dynamo=True, verbose=False, input_names=["x"],
+                                    output_names=["y"], dynamic_shapes=(rows,))
+    assert program is not None
+    program.save(path)
+
+
+def _module(who: str, model: Any) -> Module:
+    module = model if isinstance(model, Module) else getattr(model, "module", None)
+    if not isinstance(module, Module):
+        raise TypeError(f"{who}(model) expects a Model or a Module; got {model!r}. "
+                        "from_torch goes the other way.")
+    if not module.built:
+        raise RuntimeError(f"{who}(model) expects a model that is built; got {model!r}, which is "
+                           "not. Call build(shape), or fit it first.")
+    return module
+
+
+def twin_of(module: Module, made: dict[int, nn.Module] | None = None) -> nn.Module:
+    """The `torch.nn` module of the same kind; a module that comes twice has one twin.
+
+    Raises: TypeError naming a module without a twin.
+    """
+    made = {} if made is None else made
+    if id(module) not in made:
+        kind = type(module)
+        if kind in TWINS:
+            made[id(module)] = TWINS[kind](module, lambda part: twin_of(part, made))
+        elif kind is getattr(layers, kind.__name__, None) and hasattr(nn, kind.__name__):
+            made[id(module)] = _namesake(module)
+        else:
+            raise TypeError(f"to_torch(model) expects modules with a twin in torch; got {module!r} "
+                            "without. Write its forward for torch, and put that in its place.")
+    return made[id(module)]
+
+
+def _namesake(module: Module) -> nn.Module:
+    """The class of torch of the same name with the same settings."""
+    cls = getattr(nn, type(module).__name__)
+    return cls(**settings(module, cls))  # type: ignore[no-any-return]
+
+
+def settings(module: Module, cls: type) -> dict[str, Any]:
+    """The arguments that torch's class knows; sizes that were inferred are read off the module."""
+    config, found = module.get_config(), {}
+    for name, parameter in inspect.signature(cls).parameters.items():
+        value = config.get(name)
+        if value is None and parameter.default is parameter.empty:
+            value = getattr(module, name, None)
+        if value is not None and name not in ("device", "dtype"):
+            found[name] = value
+    return found
+
+
+def _graph(module: Any, twin: Callable[[Module], nn.Module]) -> nn.Module:
+    calls = [(module.parts.index(node.module), wire)
+             for node, wire in zip(module._nodes, module._wires, strict=True)]
+    return wiring.Graph(map(twin, module.parts), calls, module.inputs, module._outputs)
+
+
+Twin = Callable[[Any, Callable[[Module], nn.Module]], nn.Module]
+TWINS: dict[type[Module], Twin] = {
+    containers.Sequential: lambda m, twin: nn.Sequential(*map(twin, m.layers)),
+    containers.Residual: lambda m, twin: wiring.Residual(
+        twin(m.body), twin(m.shortcut), twin(m.merge)),
+    _Through: lambda m, _: nn.Identity(),
+    containers.Parallel: lambda m, twin: wiring.Parallel(
+        map(twin, m.branches), None if m.merge is None else twin(m.merge)),
+    containers.Concat: lambda m, _: wiring.Merge(partial(torch.cat, dim=m.axis)),
+    containers.Add: lambda m, _: wiring.Merge(partial(reduce, add)),
+    containers.Multiply: lambda m, _: wiring.Merge(partial(reduce, mul)),
+    containers.Pick: lambda m, _: wiring.Pick(m.key),
+    containers.Shared: lambda m, twin: wiring.Shared(twin(m.module)),
+    containers.Recompute: lambda m, twin: wiring.Recompute(twin(m.module)),
+    containers.Graph: _graph,
+}
+"""How the twin is made where torch has no class of the same name."""

@@ -1,0 +1,186 @@
+"""A loss for each of several outputs, and their weighted sum."""
+
+import copy
+from collections.abc import Callable
+from typing import Any, ClassVar, NamedTuple
+
+from torch import Tensor
+
+from kerasish.checks import check_number
+from kerasish.losses.loss import Loss
+from kerasish.registry import nearest
+from kerasish.trees import is_shape
+
+
+class Part(NamedTuple):
+    """What one output is told: its place in the tuple or dict, its name in logs, its loss."""
+
+    key: int | str
+    name: str
+    loss: Loss
+    weight: float
+
+
+class OutputLosses(Loss):
+    """A loss for each output.
+
+        L = Σ λ_k L_k(y_pred[k], y_true[k])
+
+    Shapes: y_pred and y_true tuples or dicts of the same structure, L (). Targets of an output
+        without a loss are not looked at, and may be missing.
+    Backward: dy_pred[k] = λ_k dL_k, None for an output without a loss.
+    Raises: ValueError, before training, if model or targets have other outputs.
+
+    Args:
+        losses: a tuple or dict of a loss for each output; None for one without.
+        loss_weights: λ, a number for each in the same structure; 1 where none is given.
+
+    Example:
+        >>> import torch
+        >>> from kerasish.losses import MAE, MSE
+        >>> y_pred, y_true = (torch.ones(2, 1), torch.ones(2, 1)), (torch.zeros(2), torch.zeros(2))
+        >>> OutputLosses((MSE(), MAE()), (1.0, 0.5))(y_pred, y_true)
+        tensor(1.5000)
+    """
+
+    formula: ClassVar[str] = "L = Σ λ_k L_k"
+
+    def __init__(self, losses: Any, loss_weights: Any = None) -> None:
+        self.is_dict = isinstance(losses, dict)
+        self.keys = list(losses) if self.is_dict else list(range(len(losses)))
+        weights = in_order("loss_weights", loss_weights, self.keys)
+        self.parts = [Part(key, output_name(key), losses[key], _checked(weights[key]))
+                      for key in self.keys if losses[key] is not None]
+        if not self.parts:
+            raise ValueError("compile(loss) expects a loss for one output at least; got none. "
+                             "Write None for the others alone.")
+        names = [f"{part.name}_loss" for part in self.parts]
+        self.value_names = tuple(names) if len(names) > 1 else ()
+
+    def forward(self, y_pred: Any, y_true: Any, sample_weight: Tensor | None = None) -> Tensor:
+        values = [part.loss.forward(y_pred[part.key], y_true[part.key], sample_weight)
+                  for part in self.parts]
+        self.values = dict(zip(self.value_names, values, strict=False))
+        first, *others = (part.weight * value
+                          for part, value in zip(self.parts, values, strict=True))
+        total: Tensor = sum(others, start=first)
+        return total
+
+    def backward(self) -> Any:
+        gradients: dict[Any, Tensor | None] = dict.fromkeys(self.keys)
+        for part in reversed(self.parts):
+            gradients[part.key] = part.loss.backward() * part.weight
+        return gradients if self.is_dict else tuple(gradients.values())
+
+    def forget(self) -> None:
+        super().forget()
+        for part in self.parts:
+            part.loss.forget()
+
+    def check_shapes(self, y_pred: Any, y_true: Any) -> None:
+        self._each("check_shapes", y_pred, y_true)
+
+    def check_targets(self, y_pred: Any, y_true: Any) -> None:
+        self._each("check_targets", y_pred, y_true)
+
+    def _each(self, check: str, y_pred: Any, y_true: Any) -> None:
+        self._require_outputs("a model", y_pred, self.keys)
+        self._require_outputs("targets", y_true, [part.key for part in self.parts])
+        for part in self.parts:
+            try:
+                getattr(part.loss, check)(y_pred[part.key], y_true[part.key])
+            except ValueError as error:
+                error.add_note(f"at output {part.name!r}")
+                raise
+
+    def _require_outputs(self, what: str, tree: Any, wanted: list[Any]) -> None:
+        """Refuses a model or targets without an output that is wanted."""
+        got = keys_of(tree)
+        if got is None or isinstance(tree, dict) != self.is_dict or not set(wanted) <= set(got):
+            raise ValueError(
+                f"compile(loss) expects {what} with the outputs {wanted} in a "
+                f"{'dict' if self.is_dict else 'tuple'}; got "
+                f"{type(tree).__name__ if got is None else got}. Give a loss or None for each "
+                "output of the model, and targets in the same structure."
+            )
+
+
+def keys_of(tree: Any) -> list[Any] | None:
+    """The names in a dict, the places in a tuple; None for a single tensor or shape.
+
+    Example:
+        >>> keys_of({"a": 1}), keys_of(((2,), (3,))), keys_of((2, 3))
+        (['a'], [0, 1], None)
+    """
+    if isinstance(tree, dict):
+        return list(tree)
+    several = isinstance(tree, tuple) and not is_shape(tree)
+    return list(range(len(tree))) if several else None
+
+
+def output_name(key: int | str) -> str:
+    """What an output is called in logs: its name in a dict, or output_0, output_1, ...
+
+    Example:
+        >>> output_name("digit"), output_name(1)
+        ('digit', 'output_1')
+    """
+    return key if isinstance(key, str) else f"output_{key}"
+
+
+def for_outputs(loss: Any, loss_weights: Any, ending: Any, get: Callable[[Any], Loss]) -> Loss:
+    """The loss that `compile` was asked for: one, or one for each output.
+
+    Args:
+        loss: what was asked for; a list or tuple in the order of the outputs, or a dict. A single
+            one is meant for each of several outputs.
+        loss_weights: a number for each, in the same way.
+        ending: a tuple or dict if the model is known to have several outputs.
+        get: how a single loss is found.
+    """
+    keys = keys_of(ending)
+    if keys is None and isinstance(loss, list | tuple | dict) and len(loss) > 1:
+        keys = list(loss) if isinstance(loss, dict) else list(range(len(loss)))
+    if keys is None:
+        if loss_weights is not None:
+            raise ValueError("compile(loss_weights) expects a model with several outputs; got one "
+                             f"output and {loss_weights!r}. Change the learning rate instead.")
+        return get(loss[0] if isinstance(loss, list | tuple) and len(loss) == 1 else loss)
+    found = {key: None if each is None else get(each)
+             for key, each in in_order("loss", loss, keys).items()}
+    if isinstance(loss, Loss):  # each keeps what is its own
+        found = {key: copy.deepcopy(loss) for key in keys}
+    weights = in_order("loss_weights", loss_weights, keys)
+    if isinstance(keys[0], str):
+        return OutputLosses(found, weights)
+    return OutputLosses(tuple(found.values()), tuple(weights.values()))
+
+
+def in_order(who: str, given: Any, keys: list[Any]) -> dict[Any, Any]:
+    """What `compile` was given for each output, by the outputs' keys; a single thing is for all.
+
+    Raises: ValueError for other numbers or names of outputs than the model has.
+    """
+    if isinstance(given, dict):
+        names = {output_name(key): key for key in keys}
+        for name in given:
+            if name not in names and name not in keys:
+                raise ValueError(f"compile({who}) expects the names of outputs; got {name!r}. "
+                                 f"{nearest(str(name), names)}")
+        missing = [name for name, key in names.items() if not {name, key} & given.keys()]
+        if missing and who == "loss":
+            raise ValueError(f"compile(loss) expects a loss for each output; got none for "
+                             f"{missing[0]!r}. Write None for an output without.")
+        return {key: given.get(key, given.get(name)) for name, key in names.items()}
+    if isinstance(given, list | tuple):
+        if len(given) != len(keys):
+            raise ValueError(f"compile({who}) expects one for each of {len(keys)} outputs; got "
+                             f"{len(given)}. Write None for an output without.")
+        return dict(zip(keys, given, strict=True))
+    return dict.fromkeys(keys, given)
+
+
+def _checked(weight: Any) -> float:
+    if weight is None:
+        return 1.0
+    return check_number("compile(loss_weights)", weight, 0, fix="1.0 leaves a loss as it is.")
