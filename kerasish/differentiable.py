@@ -20,6 +20,11 @@ def saving(switch: bool) -> Iterator[None]:
         _saving.reset(token)
 
 
+def is_saving() -> bool:
+    """Whether forward should keep what backward needs, now and in this thread."""
+    return _saving.get()
+
+
 class Differentiable(Configured):
     """A stack of what forward calls keep for their backward calls, last in, first out.
 
@@ -37,7 +42,7 @@ class Differentiable(Configured):
 
     def save_for_backward(self, *tensors: Any) -> None:
         """Keeps tensors for the matching backward; nothing inside `with module.inference():`."""
-        if _saving.get():
+        if is_saving():
             self._saved.append(tensors)
 
     def forget(self) -> None:

@@ -40,8 +40,9 @@ def owner(cls: type, method: str) -> type:
     return next(base for base in cls.__mro__ if method in vars(base))
 
 
+PARTS = ("backward", "backward_layer", "backward_through_time", "unwind")
 METHODS = list(dict.fromkeys(
-    (owner(cls, method), method) for method in ("backward", "unwind") for cls in CLASSES
+    (owner(cls, method), method) for method in PARTS for cls in CLASSES
     if hasattr(cls, method) and owner(cls, method) is not Module))
 METHODS = sorted(METHODS, key=lambda pair: (pair[0].__name__, pair[1]))
 METHODS += [(cls, "kernels") for cls in CLASSES

@@ -31,12 +31,14 @@ from kerasish.layers.gates import GELU, GLU, Mish, SiLU
 from kerasish.layers.gaussian_noise import GaussianNoise
 from kerasish.layers.globalpool import GlobalAvgPool, GlobalMaxPool
 from kerasish.layers.group_norm import GroupNorm
+from kerasish.layers.gru import GRU
 from kerasish.layers.hard import Hardsigmoid, Hardswish, Hardtanh, ReLU6
 from kerasish.layers.identity import Identity
 from kerasish.layers.instance_norm import InstanceNorm1d, InstanceNorm2d, InstanceNorm3d
 from kerasish.layers.layer_norm import LayerNorm
 from kerasish.layers.linear import Linear
 from kerasish.layers.local_response_norm import LocalResponseNorm
+from kerasish.layers.lstm import LSTM
 from kerasish.layers.maxpool import MaxPool1d, MaxPool2d, MaxPool3d
 from kerasish.layers.permute import Permute
 from kerasish.layers.pixelshuffle import PixelShuffle, PixelUnshuffle
@@ -52,6 +54,7 @@ from kerasish.layers.replicationpad import (
 )
 from kerasish.layers.reshape import Reshape, Unflatten
 from kerasish.layers.rms_norm import RMSNorm
+from kerasish.layers.rnn import RNN
 from kerasish.layers.shrinking import Hardshrink, Softshrink, Tanhshrink
 from kerasish.layers.sigmoids import Sigmoid, Softsign, Tanh
 from kerasish.layers.softmax import LogSoftmax, Softmax, Softmin
@@ -68,6 +71,9 @@ __all__ = [
     "ELU",
     "GELU",
     "GLU",
+    "GRU",
+    "LSTM",
+    "RNN",
     "SELU",
     "AdaptiveAvgPool1d",
     "AdaptiveAvgPool2d",

@@ -1,0 +1,66 @@
+"""oneDNN's LSTM: one kernel for a whole layer, forward and backward, on the CPU in float32."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+_forward: Callable[..., Any] = torch.ops.aten.mkldnn_rnn_layer.default
+_backward: Callable[..., Any] = torch.ops.aten.mkldnn_rnn_layer_backward.default
+_LSTM = 2
+"""The number of the cell, among those that these kernels know."""
+
+
+class Kept(NamedTuple):
+    """What forward keeps for backward."""
+
+    x: Tensor
+    h_start: Tensor
+    c_start: Tensor
+    y: Tensor
+    h_end: Tensor
+    c_end: Tensor
+    workspace: Tensor
+
+
+def takes(series: Tensor) -> bool:
+    """Whether the kernels can run on this."""
+    return (series.device.type == "cpu" and series.dtype == torch.float32 and series.numel() > 0
+            and torch.backends.mkldnn.is_available())  # type: ignore[no-untyped-call]
+
+
+def lstm(
+    series: Tensor, starts: list[Tensor], weights: list[Tensor], reverse: bool
+) -> tuple[Tensor, list[Tensor], Kept]:
+    """Walks along time.
+
+    Returns: h of every step, h and c at the end, and what `lstm_backward` needs.
+
+    Args:
+        series: x, (T, N, features), contiguous.
+        starts: h and c before the walk.
+        weights: W_ih, W_hh, b_ih and b_hh.
+        reverse: whether the last step comes first.
+    """
+    h, c = (start.contiguous() for start in starts)
+    with torch.inference_mode(False):  # inside inference mode it would keep nothing for backward
+        y, h_end, c_end, workspace = _forward(
+            series, *weights, h, c, reverse, [], _LSTM, h.shape[-1], 1, True, False, False, True)
+    return y, [h_end, c_end], Kept(series, h, c, y, h_end, c_end, workspace)
+
+
+def lstm_backward(
+    kept: Kept, dy: Tensor | None, dends: list[Tensor], weights: list[Tensor],
+    reverse: bool,
+) -> tuple[Tensor, list[Tensor], list[Tensor]]:
+    """Walks back, with the gradients of all h_t, if any, and of h and c at the end.
+
+    Returns: the gradients of x, of the weights, and of h and c at the start.
+    """
+    *inputs, workspace = kept
+    dy = torch.zeros_like(kept.y) if dy is None else dy.contiguous()
+    dx, *dweights, dh, dc = _backward(
+        kept.x, *weights, *inputs[1:], dy, *dends, reverse, _LSTM, kept.y.shape[-1], 1, True, True,
+        False, [], False, workspace)
+    return dx, dweights, [dh, dc]
