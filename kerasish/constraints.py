@@ -63,7 +63,8 @@ class NormConstraint(Constraint):
     def norms(self, w: Tensor) -> Tensor:
         """The norm of each group, with axes of size 1 where the norm ran."""
         axes = self.axis or (tuple(range(1, w.dim())) if w.dim() > 1 else None)
-        return torch.linalg.vector_norm(w, dim=axes, keepdim=True)
+        norms: Tensor = torch.linalg.vector_norm(w, dim=axes, keepdim=True)
+        return norms
 
 
 class MaxNorm(NormConstraint):

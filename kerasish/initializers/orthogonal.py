@@ -40,4 +40,4 @@ class Orthogonal(Initializer):
         q, r = torch.linalg.qr(drawn if rows >= columns else drawn.t())
         # without the signs of R some matrices are likelier than others
         w: Tensor = self.gain * q * r.diagonal().sign()
-        return (w if rows >= columns else w.t()).reshape(shape)
+        return (w if rows >= columns else w.t()).reshape(shape).contiguous()
