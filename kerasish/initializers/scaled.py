@@ -118,7 +118,17 @@ class KaimingUniform(_Kaiming):
     distribution = "uniform"
 
 
-class XavierNormal(VarianceScaling):
+class _Xavier(VarianceScaling):
+    """What the two forms share: the compromise between forward and backward."""
+
+    distribution: str
+
+    def __init__(self, gain: float = 1.0) -> None:
+        self.gain = check_positive(f"{type(self).__name__}(gain)", gain)
+        super().__init__(self.gain**2, "fan_avg", self.distribution)
+
+
+class XavierNormal(_Xavier):
     """Normal numbers that keep the scale both forward and backward, where slopes are about 1.
 
         w ~ N(0, 2 g² / (fan_in + fan_out))
@@ -133,12 +143,10 @@ class XavierNormal(VarianceScaling):
         torch.Size([25, 2])
     """
 
-    def __init__(self, gain: float = 1.0) -> None:
-        self.gain = check_positive("XavierNormal(gain)", gain)
-        super().__init__(self.gain**2, "fan_avg", "normal")
+    distribution = "normal"
 
 
-class XavierUniform(VarianceScaling):
+class XavierUniform(_Xavier):
     """Uniform numbers of the same variance as XavierNormal's: Keras' usual weights.
 
         w ~ U(-b, b),  b = g √(6 / (fan_in + fan_out))
@@ -153,9 +161,7 @@ class XavierUniform(VarianceScaling):
         torch.Size([25, 2])
     """
 
-    def __init__(self, gain: float = 1.0) -> None:
-        self.gain = check_positive("XavierUniform(gain)", gain)
-        super().__init__(self.gain**2, "fan_avg", "uniform")
+    distribution = "uniform"
 
 
 class LeCunNormal(VarianceScaling):

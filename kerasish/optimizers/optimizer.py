@@ -150,6 +150,8 @@ class Optimizer(Configured):
 
         Returns: whether this call made an update; the gradients are then to be cleared.
         """
+        if self._planned_at != Parameter.revisions:
+            self._plan()
         if self.gradient_accumulation_steps is not None:
             self.gathered_rows += check_count(f"{type(self).__name__}.step(rows)", rows, 1)
             self.gathered_batches += 1
@@ -165,6 +167,8 @@ class Optimizer(Configured):
         """
         if not self.gathered_batches:
             return False
+        if self._planned_at != Parameter.revisions:
+            self._plan()
         self._advance()
         return True
 
@@ -194,8 +198,6 @@ class Optimizer(Configured):
         raise NotImplementedError(f"{type(self).__name__} needs an update method. Write it.")
 
     def _advance(self) -> None:
-        if self._planned_at != Parameter.revisions:
-            self._plan()
         for stage in self._stages:
             stage()
         self.iterations += 1

@@ -8,7 +8,31 @@ from kerasish.checks import check_positive, check_rate
 from kerasish.schedules.schedule import Schedule, check_steps
 
 
-class ExponentialDecay(Schedule):
+class StairDecay(Schedule):
+    """Base of decays by a rate, which come down evenly or in steps."""
+
+    def __init__(
+        self,
+        initial_learning_rate: float,
+        decay_steps: float,
+        decay_rate: float,
+        staircase: bool = False,
+    ) -> None:
+        who = type(self).__name__
+        self.initial_learning_rate = check_rate(
+            f"{who}(initial_learning_rate)", initial_learning_rate
+        )
+        self.decay_steps = check_steps(f"{who}(decay_steps)", decay_steps)
+        self.decay_rate = check_rate(f"{who}(decay_rate)", decay_rate)
+        self.staircase = staircase
+
+    def passed(self, step: int) -> float:
+        """How many times `decay_steps` updates have passed."""
+        passed = step / self.decay_steps
+        return math.floor(passed) if self.staircase else passed
+
+
+class ExponentialDecay(StairDecay):
     """Multiplies the rate by the same factor again and again.
 
         α(t) = α₀ rᵗ⸍ˢ,  with t / s rounded down if staircase
@@ -24,28 +48,11 @@ class ExponentialDecay(Schedule):
         0.025
     """
 
-    def __init__(
-        self,
-        initial_learning_rate: float,
-        decay_steps: float,
-        decay_rate: float,
-        staircase: bool = False,
-    ) -> None:
-        self.initial_learning_rate = check_rate(
-            "ExponentialDecay(initial_learning_rate)", initial_learning_rate
-        )
-        self.decay_steps = check_steps("ExponentialDecay(decay_steps)", decay_steps)
-        self.decay_rate = check_rate("ExponentialDecay(decay_rate)", decay_rate)
-        self.staircase = staircase
-
     def __call__(self, step: int) -> float:
-        exponent = step / self.decay_steps
-        if self.staircase:
-            exponent = math.floor(exponent)
-        return self.initial_learning_rate * math.pow(self.decay_rate, exponent)
+        return self.initial_learning_rate * math.pow(self.decay_rate, self.passed(step))
 
 
-class InverseTimeDecay(Schedule):
+class InverseTimeDecay(StairDecay):
     """Divides the rate by a number that grows evenly.
 
         α(t) = α₀ / (1 + r t / s),  with t / s rounded down if staircase
@@ -61,25 +68,8 @@ class InverseTimeDecay(Schedule):
         0.05
     """
 
-    def __init__(
-        self,
-        initial_learning_rate: float,
-        decay_steps: float,
-        decay_rate: float,
-        staircase: bool = False,
-    ) -> None:
-        self.initial_learning_rate = check_rate(
-            "InverseTimeDecay(initial_learning_rate)", initial_learning_rate
-        )
-        self.decay_steps = check_steps("InverseTimeDecay(decay_steps)", decay_steps)
-        self.decay_rate = check_rate("InverseTimeDecay(decay_rate)", decay_rate)
-        self.staircase = staircase
-
     def __call__(self, step: int) -> float:
-        passed = step / self.decay_steps
-        if self.staircase:
-            passed = math.floor(passed)
-        return self.initial_learning_rate / (1 + self.decay_rate * passed)
+        return self.initial_learning_rate / (1 + self.decay_rate * self.passed(step))
 
 
 class PolynomialDecay(Schedule):

@@ -327,6 +327,19 @@ def test_fewer_than_two_steps_do_not_accumulate(value: Any) -> None:
         SGD(gradient_accumulation_steps=value)
 
 
+def test_without_parameters_to_train_the_first_micro_batch_is_refused() -> None:
+    with pytest.raises(RuntimeError, match=r"SGD\(.*\)\.step\(\) expects parameters to train"):
+        SGD(gradient_accumulation_steps=2).step()
+
+
+def test_what_is_frozen_after_the_last_micro_batch_is_not_flushed() -> None:
+    parameter, optimizer = accumulating(2)
+    parameter.grad += 1.0
+    optimizer.step()
+    parameter.trainable = False
+    assert optimizer.flush() is True and parameter.data == 0
+
+
 @pytest.mark.parametrize("rows", [0, -1, 2.5])
 def test_a_micro_batch_has_rows(rows: Any) -> None:
     _, optimizer = accumulating(2)
