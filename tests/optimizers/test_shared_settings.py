@@ -117,6 +117,17 @@ def test_adamw_is_that_of_torch_where_weights_decay() -> None:
         assert_equal(own, theirs)
 
 
+@pytest.mark.parametrize("frozen", [0, 2, 4])
+def test_decay_meets_each_weight_once_whatever_is_frozen_between(frozen: int) -> None:
+    own = parameters()
+    before = [p.data.clone() for p in own]
+    own[frozen].trainable = False
+    SGD(0.1, weight_decay=0.5).build(own).step()
+    for i, (parameter, data) in enumerate(zip(own, before, strict=True)):
+        shrunk = parameter.decay and i != frozen
+        torch.testing.assert_close(parameter.data, 0.95 * data if shrunk else data)
+
+
 def test_what_is_frozen_does_not_decay_and_a_later_decay_acts_at_once() -> None:
     own = [Parameter(torch.ones(3)) for _ in range(2)]
     own[0].trainable = False
@@ -403,9 +414,9 @@ def test_averages_count_updates_not_micro_batches() -> None:
 def test_before_the_first_update_there_are_no_averages() -> None:
     own = parameters()
     optimizer = Adam(use_ema=True).build(own)
-    optimizer.swap_ema()
-    optimizer.finalize()
-    assert_equal(own, [p.data for p in parameters()])
+    for act in (optimizer.swap_ema, optimizer.finalize):
+        act()
+        assert_equal(own, [p.data for p in parameters()])
 
 
 def test_without_averages_the_weights_stay_as_they_are() -> None:
