@@ -9,6 +9,7 @@ if not Path(__file__).with_name("callbacks").is_dir():
     __path__.append(str(Path(__file__).parent.parent))
 
 from kerasish import (
+    constraints,
     containers,
     datasets,
     gradcheck,
@@ -17,6 +18,7 @@ from kerasish import (
     losses,
     metrics,
     optimizers,
+    regularizers,
     schedules,
 )
 from kerasish.containers import Sequential
@@ -27,9 +29,9 @@ from kerasish.random import set_seed
 
 __version__ = "0.1.0"
 __all__ = [
-    "Model", "Module", "Parameter", "Sequential", "callbacks", "containers", "datasets",
-    "gradcheck", "initializers", "layers", "losses", "metrics", "optimizers", "schedules",
-    "set_seed",
+    "Model", "Module", "Parameter", "Sequential", "callbacks", "constraints", "containers",
+    "datasets", "gradcheck", "initializers", "layers", "losses", "metrics", "optimizers",
+    "regularizers", "schedules", "set_seed",
 ]
 
 

@@ -2,8 +2,7 @@
 
 import copy
 import inspect
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 import torch
@@ -12,72 +11,33 @@ from torch import nn
 from kerasish import Parameter, optimizers
 from kerasish.containers import Sequential
 from kerasish.layers import Linear, Tanh
-from kerasish.optimizers import SGD, Adam, Optimizer
+from kerasish.optimizers import (
+    LAMB,
+    SGD,
+    Adadelta,
+    Adagrad,
+    Adam,
+    Adamax,
+    AdamW,
+    Lion,
+    Nadam,
+    Optimizer,
+    RAdam,
+    RMSprop,
+)
 from kerasish.schedules import CosineDecay
+from tests.optimizers.rows import (
+    OPTIMIZERS,
+    STEPS,
+    Row,
+    assert_equal,
+    every_optimizer,
+    give_gradients,
+    parameters,
+    step_both,
+    twins,
+)
 from tests.table import numbers, seeded
-
-
-class Row(NamedTuple):
-    """An optimizer as it is proved; both take a learning rate."""
-
-    id: str
-    make: Callable[..., Optimizer]
-    twin: Callable[..., torch.optim.Optimizer]
-
-
-def sgd(parameters: Any, rate: float, **settings: Any) -> torch.optim.Optimizer:
-    return torch.optim.SGD(parameters, lr=rate, **settings)
-
-
-def adam(parameters: Any, rate: float, **settings: Any) -> torch.optim.Optimizer:
-    return torch.optim.Adam(parameters, lr=rate, **settings)
-
-
-OPTIMIZERS = [
-    Row("SGD", SGD, sgd),
-    Row("SGD with momentum", lambda rate: SGD(rate, momentum=0.9),
-        lambda ps, rate: sgd(ps, rate, momentum=0.9)),
-    Row("SGD with Nesterov's momentum", lambda rate: SGD(rate, 0.8, True),
-        lambda ps, rate: sgd(ps, rate, momentum=0.8, nesterov=True)),
-    Row("Adam", Adam, adam),
-    Row("Adam with other settings", lambda rate: Adam(rate, beta_1=0.5, beta_2=0.9, epsilon=1e-3),
-        lambda ps, rate: adam(ps, rate, betas=(0.5, 0.9), eps=1e-3)),
-    Row("Adam without means", lambda rate: Adam(rate, beta_1=0.0, beta_2=0.0),
-        lambda ps, rate: adam(ps, rate, betas=(0.0, 0.0))),
-]
-every_optimizer = pytest.mark.parametrize("row", OPTIMIZERS, ids=lambda row: row.id)
-SHAPES = [(4, 3), (4,), (1, 4), (1,), (2, 3, 2)]
-STEPS = 50
-
-
-def parameters(seed: int = 0) -> list[Parameter]:
-    return [Parameter(numbers(*shape, seed=seed + i), decay=i % 2 == 0)
-            for i, shape in enumerate(SHAPES)]
-
-
-def give_gradients(own: list[Parameter], step: int) -> None:
-    for i, parameter in enumerate(own):
-        parameter.grad = numbers(*parameter.shape, seed=100 * step + i)
-
-
-def assert_equal(own: list[Parameter], theirs: list[torch.Tensor]) -> None:
-    for parameter, theirs_data in zip(own, theirs, strict=True):
-        torch.testing.assert_close(parameter.data, theirs_data.detach(), rtol=1e-12, atol=1e-12)
-
-
-def twins(own: list[Parameter]) -> list[nn.Parameter]:
-    return [nn.Parameter(parameter.data.clone()) for parameter in own]
-
-
-def step_both(own: list[Parameter], optimizer: Optimizer, theirs: list[nn.Parameter],
-              twin: torch.optim.Optimizer, step: int) -> None:
-    """One step of each with equal gradients; torch skips a parameter whose gradient is None."""
-    give_gradients(own, step)
-    for parameter, nn_parameter in zip(own, theirs, strict=True):
-        nn_parameter.grad = parameter.grad.clone() if parameter.trainable else None
-    optimizer.step()
-    twin.step()
-
 
 # ---- torch.optim ----------------------------------------------------------------------------
 
@@ -87,7 +47,7 @@ def step_both(own: list[Parameter], optimizer: Optimizer, theirs: list[nn.Parame
 def test_fifty_steps_on_a_bare_list_match_torch(row: Row, rate: float) -> None:
     own = parameters()
     theirs = twins(own)
-    optimizer, twin = row.make(rate).build(own), row.twin(theirs, rate)
+    optimizer, twin = row.make(rate).build(own), row.twin(theirs, lr=rate)
     for step in range(STEPS):
         step_both(own, optimizer, theirs, twin, step)
         assert_equal(own, theirs)
@@ -102,7 +62,7 @@ def test_fifty_steps_of_a_net_match_torch(row: Row) -> None:
     twin = nn.Sequential(nn.Linear(3, 5), nn.Tanh(), nn.Linear(5, 2)).double()
     twin.load_state_dict(net.state_dict())
     optimizer = row.make(0.02).build(net.parameters())
-    twin_optimizer = row.twin(twin.parameters(), 0.02)
+    twin_optimizer = row.twin(twin.parameters(), lr=0.02)
     for step in range(STEPS):
         x, target = numbers(4, 3, seed=step), numbers(4, 2, seed=step + 1)
         optimizer.zero_grad()
@@ -160,7 +120,7 @@ def test_a_schedule_is_followed(row: Row) -> None:
     schedule = CosineDecay(0.1, decay_steps=30)
     own = parameters()
     theirs = twins(own)
-    optimizer, twin = row.make(schedule).build(own), row.twin(theirs, 0.1)
+    optimizer, twin = row.make(schedule).build(own), row.twin(theirs, lr=0.1)
     for step in range(STEPS):
         assert optimizer.learning_rate == schedule(step)
         twin.param_groups[0]["lr"] = schedule(step)
@@ -172,7 +132,7 @@ def test_a_schedule_is_followed(row: Row) -> None:
 def test_the_rate_may_be_set_between_steps(row: Row) -> None:
     own = parameters()
     theirs = twins(own)
-    optimizer, twin = row.make(0.1).build(own), row.twin(theirs, 0.1)
+    optimizer, twin = row.make(0.1).build(own), row.twin(theirs, lr=0.1)
     for step, rate in enumerate([0.1, 0.05, lambda step: 0.01 * step, 0.0, 0.2]):
         optimizer.learning_rate = rate
         value = rate(step) if callable(rate) else rate
@@ -201,7 +161,7 @@ def test_frozen_parameters_do_not_move(row: Row, frozen: list[int]) -> None:
     theirs = twins(own)
     for index in frozen:
         own[index].trainable = False
-    optimizer, twin = row.make(0.1).build(own), row.twin(theirs, 0.1)
+    optimizer, twin = row.make(0.1).build(own), row.twin(theirs, lr=0.1)
     for step in range(5):
         step_both(own, optimizer, theirs, twin, step)
     assert_equal(own, theirs)
@@ -226,7 +186,7 @@ def test_freezing_and_thawing_take_effect_at_once(row: Row) -> None:
 def test_what_is_frozen_elsewhere_changes_nothing_here(row: Row) -> None:
     own, other = parameters(), parameters(seed=50)
     theirs = twins(own)
-    optimizer, twin = row.make(0.1).build(own), row.twin(theirs, 0.1)
+    optimizer, twin = row.make(0.1).build(own), row.twin(theirs, lr=0.1)
     for step in range(4):
         other[0].trainable = bool(step % 2)
         step_both(own, optimizer, theirs, twin, step)
@@ -268,7 +228,7 @@ def test_iterations_count_the_steps(row: Row) -> None:
 def test_a_parameter_that_comes_twice_is_stepped_once(row: Row) -> None:
     own = parameters()
     theirs = twins(own)
-    optimizer, twin = row.make(0.1).build([*own, *own[::-1]]), row.twin(theirs, 0.1)
+    optimizer, twin = row.make(0.1).build([*own, *own[::-1]]), row.twin(theirs, lr=0.1)
     assert optimizer.parameters == own
     for step in range(3):
         step_both(own, optimizer, theirs, twin, step)
@@ -280,7 +240,7 @@ def test_parameters_of_two_types_are_trained_together(row: Row) -> None:
     double = parameters()
     single = [Parameter(p.data.float()) for p in parameters(seed=50)]
     theirs = twins([*double, *single])
-    optimizer, twin = row.make(0.1).build([*double, *single]), row.twin(theirs, 0.1)
+    optimizer, twin = row.make(0.1).build([*double, *single]), row.twin(theirs, lr=0.1)
     assert len(optimizer.flats) == 2
     for step in range(3):
         step_both([*double, *single], optimizer, theirs, twin, step)
@@ -294,7 +254,7 @@ def test_two_optimizers_may_share_the_vector_of_a_net(row: Row) -> None:
     own = parameters()
     theirs = twins(own)
     first, second = row.make(0.1).build(own), row.make(0.2).build(own[:2])
-    twin, second_twin = row.twin(theirs, 0.1), row.twin(theirs[:2], 0.2)
+    twin, second_twin = row.twin(theirs, lr=0.1), row.twin(theirs[:2], lr=0.2)
     for step in range(3):
         step_both(own, first, theirs, twin, step)
         step_both(own[:2], second, theirs[:2], second_twin, step)
@@ -363,16 +323,18 @@ def test_a_rate_out_of_range_is_refused(row: Row, rate: Any) -> None:
     assert optimizer.learning_rate == 0.1
 
 
-@pytest.mark.parametrize(("make", "argument"), [
-    (lambda value: SGD(momentum=value), r"SGD\(momentum\)"),
-    (lambda value: Adam(beta_1=value), r"Adam\(beta_1\)"),
-    (lambda value: Adam(beta_2=value), r"Adam\(beta_2\)"),
-], ids=["momentum", "beta_1", "beta_2"])
+SHARES = [(SGD, "momentum"), (Lion, "beta_1"), (Lion, "beta_2"), (RMSprop, "rho"),
+          (RMSprop, "momentum"), (Adadelta, "rho"),
+          *((cls, beta) for cls in (Adam, AdamW, Nadam, RAdam, Adamax, LAMB)
+            for beta in ("beta_1", "beta_2"))]
+
+
+@pytest.mark.parametrize(("cls", "argument"), SHARES)
 @pytest.mark.parametrize("value", [-0.1, 1.0, 1.5, float("nan"), "0.9", None, True], ids=repr)
-def test_a_share_out_of_range_is_refused(make: Callable[[Any], Optimizer], argument: str,
-                                         value: Any) -> None:
-    with pytest.raises(ValueError, match=rf"{argument} expects a number from 0 to below 1") as e:
-        make(value)
+def test_a_share_out_of_range_is_refused(cls: type, argument: str, value: Any) -> None:
+    with pytest.raises(ValueError, match="expects a number from 0 to below 1") as e:
+        cls(**{argument: value})
+    assert str(e.value).startswith(f"{cls.__name__}({argument}) expects")
     assert f"got {value!r}" in str(e.value)
 
 
@@ -380,10 +342,21 @@ def test_whole_numbers_are_numbers() -> None:
     assert SGD(1, momentum=0).learning_rate == 1 and Adam(1, beta_1=0, beta_2=0, epsilon=1)
 
 
-@pytest.mark.parametrize("epsilon", [0.0, -1e-8, float("nan")])
-def test_epsilon_is_above_zero(epsilon: float) -> None:
-    with pytest.raises(ValueError, match=rf"Adam\(epsilon\) expects .* above 0; got {epsilon!r}"):
-        Adam(epsilon=epsilon)
+@pytest.mark.parametrize("cls", [Adam, AdamW, Nadam, RAdam, RMSprop, Adagrad, Adadelta, Adamax,
+                                 LAMB])
+@pytest.mark.parametrize("epsilon", [0.0, -1e-8, float("nan"), "1e-8"])
+def test_epsilon_is_above_zero(cls: type, epsilon: Any) -> None:
+    with pytest.raises(ValueError, match=rf"\(epsilon\) expects .* above 0; got {epsilon!r}") as e:
+        cls(epsilon=epsilon)
+    assert str(e.value).startswith(cls.__name__)
+
+
+@pytest.mark.parametrize("value", [-0.1, float("inf"), None])
+def test_other_settings_out_of_range_are_refused(value: Any) -> None:
+    with pytest.raises(ValueError, match=rf"Nadam\(momentum_decay\) expects .* got {value}"):
+        Nadam(momentum_decay=value)
+    with pytest.raises(ValueError, match=r"Adagrad\(initial_accumulator_value\) expects .*or more"):
+        Adagrad(initial_accumulator_value=value)
 
 
 def test_nesterov_needs_momentum() -> None:
@@ -393,13 +366,29 @@ def test_nesterov_needs_momentum() -> None:
         SGD(0.1, momentum=0.0, nesterov=True)
 
 
-def test_defaults_are_those_of_keras_and_of_the_adam_paper() -> None:
-    defaults = [{name: argument.default for name, argument in
-                 inspect.signature(cls).parameters.items()} for cls in (SGD, Adam)]
-    assert defaults == [
-        {"learning_rate": 0.01, "momentum": 0.0, "nesterov": False},
-        {"learning_rate": 0.001, "beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-8},
-    ]
+BETAS = {"beta_1": 0.9, "beta_2": 0.999}
+DEFAULTS: dict[type, dict[str, Any]] = {
+    SGD: {"learning_rate": 0.01, "momentum": 0.0, "nesterov": False},
+    Adam: {"learning_rate": 0.001, **BETAS, "epsilon": 1e-8, "amsgrad": False},
+    AdamW: {"learning_rate": 0.001, "weight_decay": 0.01, **BETAS, "epsilon": 1e-8,
+            "amsgrad": False},
+    Nadam: {"learning_rate": 0.002, **BETAS, "epsilon": 1e-8, "momentum_decay": 0.004},
+    RAdam: {"learning_rate": 0.001, **BETAS, "epsilon": 1e-8},
+    RMSprop: {"learning_rate": 0.01, "rho": 0.9, "momentum": 0.0, "epsilon": 1e-8,
+              "centered": False},
+    Adagrad: {"learning_rate": 0.01, "initial_accumulator_value": 0.0, "epsilon": 1e-10},
+    Adadelta: {"learning_rate": 1.0, "rho": 0.95, "epsilon": 1e-6},
+    Adamax: {"learning_rate": 0.002, **BETAS, "epsilon": 1e-8},
+    Lion: {"learning_rate": 0.001, "beta_1": 0.9, "beta_2": 0.99},
+    LAMB: {"learning_rate": 0.001, **BETAS, "epsilon": 1e-6},
+}
+
+
+@pytest.mark.parametrize("cls", DEFAULTS)
+def test_defaults_are_those_of_torch_or_of_the_paper_under_the_names_of_keras(cls: type) -> None:
+    arguments = list(inspect.signature(cls).parameters.values())
+    assert [(a.name, a.default) for a in arguments[:-1]] == list(DEFAULTS[cls].items())
+    assert arguments[-1].kind is inspect.Parameter.VAR_KEYWORD
 
 
 @every_optimizer
@@ -417,8 +406,12 @@ def test_the_config_makes_an_equal_optimizer(row: Row) -> None:
     assert_equal(own, [p.data for p in other])
 
 
-@pytest.mark.parametrize(("name", "cls"), [("sgd", SGD), ("SGD", SGD), ("adam", Adam),
-                                           ("Adam", Adam)])
+@pytest.mark.parametrize(("name", "cls"), [
+    ("sgd", SGD), ("SGD", SGD), ("adam", Adam), ("Adam", Adam), ("adamw", AdamW), ("adam_w", AdamW),
+    ("AdamW", AdamW), ("nadam", Nadam), ("NAdam", Nadam), ("radam", RAdam), ("rmsprop", RMSprop),
+    ("RMSProp", RMSprop), ("adagrad", Adagrad), ("adadelta", Adadelta), ("adamax", Adamax),
+    ("lion", Lion), ("lamb", LAMB), ("LAMB", LAMB),
+])
 def test_names_make_optimizers_with_their_defaults(name: str, cls: type) -> None:
     assert type(optimizers.get(name)) is cls
     assert optimizers.get(name).get_config() == {}
@@ -429,6 +422,8 @@ def test_names_make_optimizers_with_their_defaults(name: str, cls: type) -> None
 def test_unknown_names_and_classes_are_refused() -> None:
     with pytest.raises(ValueError, match=r"'adamm'\. Did you mean 'adam'"):
         optimizers.get("adamm")
+    with pytest.raises(ValueError, match="Did you mean 'rmsprop'"):
+        optimizers.get("rms_drop")
     with pytest.raises(TypeError, match=r"Write SGD\(...\), an instance"):
         optimizers.get(SGD)
 

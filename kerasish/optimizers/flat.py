@@ -80,6 +80,11 @@ class FlatParameters:
             runs.append(slice(start, stop))
         return runs
 
+    def sizes(self, run: slice) -> list[int]:
+        """How many elements of a run belong to each of its parameters, padding included."""
+        return [_padded(parameter) for parameter in self.parameters
+                if run.start <= self.offsets[parameter] < run.stop]
+
 
 def flatten(parameters: Iterable[Parameter]) -> list[FlatParameters]:
     """Lays down what is not laid down yet, a vector for each device and type.

@@ -2,47 +2,92 @@
 
 import math
 import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
+from functools import partial
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
-from kerasish.checks import check_rate
+from kerasish.checks import check_count, check_number, check_rate
 from kerasish.configured import Configured
+from kerasish.optimizers.averages import Averages, Pairs
 from kerasish.optimizers.flat import FlatParameters, flatten
+from kerasish.optimizers.segments import cut
+from kerasish.optimizers.stages import add_penalties, check_clipping, clipping, project
 from kerasish.parameter import Parameter
 
 Rate = float | Callable[[int], float]
 """A number, or a schedule: a function of the number of updates so far."""
 
+_BOUND = ("_gradients", "_segments", "_stages", "_averages")
+"""What a plan holds: stretches of the flat vectors."""
+
 
 class Optimizer(Configured):
     """Base of all optimizers: a subclass is its formula, in the paper's letters.
 
-    `step()` does, in this order: `update(w, g, *slots)`, `iterations += 1`. It runs on the flat
-    vectors of a model, or of a bare list of parameters, so its cost does not grow with the number
-    of layers.
+    An update does, in this order, as far as it is asked for: average over accumulated micro-batches
+    → the regularizers' gradients → clip → weight decay → `update(w, g, *slots)` → running averages
+    of the weights → constraints → `iterations += 1`. It runs on the flat vectors of a model, or of
+    a bare list of parameters, so its cost does not grow with the number of layers. What comes
+    before `update` changes the gradients in place.
+
+    A gradient that is not finite reaches the weights: one that is not a number makes a norm, and so
+    all that is clipped by it, not a number; an infinite one makes the others 0, as in torch.
+
+    Raises: ValueError for settings out of range, and for more than one kind of clipping.
 
     Args:
         learning_rate: 0 or more, or a schedule. 0.0 leaves the weights as they are.
+        weight_decay: λ, 0 or more: w ← w - α λ w before each update, where `parameter.decay` is
+            True. It never enters the gradient (Loshchilov & Hutter (2019), "Decoupled Weight Decay
+            Regularization").
+        clipnorm: the greatest norm of the gradient of each parameter, above 0.
+        clipvalue: the greatest size of each element of the gradients, above 0.
+        global_clipnorm: the greatest norm of all gradients together, above 0.
+        gradient_accumulation_steps: how many calls of `step` make one update, 2 or more.
+        use_ema: whether running averages of the weights are kept; `finalize` puts them in.
+        ema_momentum: the share of the average that remains at each update, from 0 to 1.
+        ema_overwrite_frequency: updates after which the weights are set to their averages, again
+            and again; None for never.
 
     Example:
         >>> weight = Parameter(torch.ones(2))
         >>> weight.grad += 1.0
         >>> from kerasish.optimizers import SGD
         >>> SGD(learning_rate=0.5).build([weight]).step()
+        True
         >>> weight.data
         tensor([0.5000, 0.5000])
     """
 
     formula: ClassVar[str] = "w ← w - …"
     rate: float
-    """The learning rate of the step that is being made."""
+    """The learning rate of the stretch that is being updated."""
+    sizes: list[int]
+    """How many elements of that stretch belong to each parameter: `w.split(self.sizes)`."""
 
-    def __init__(self, learning_rate: Rate) -> None:
+    def __init__(
+        self, learning_rate: Rate, *, weight_decay: float | None = 0.0,
+        clipnorm: float | None = None, clipvalue: float | None = None,
+        global_clipnorm: float | None = None, gradient_accumulation_steps: int | None = None,
+        use_ema: bool = False, ema_momentum: float = 0.99,
+        ema_overwrite_frequency: int | None = None,
+    ) -> None:
+        who = type(self).__name__
         self.learning_rate = learning_rate
-        self.iterations = 0
+        self.weight_decay = check_number(f"{who}(weight_decay)", weight_decay or 0.0, 0)
+        self.clipnorm, self.clipvalue, self.global_clipnorm = check_clipping(
+            who, clipnorm=clipnorm, clipvalue=clipvalue, global_clipnorm=global_clipnorm)
+        self.gradient_accumulation_steps = None if gradient_accumulation_steps is None else (
+            check_count(f"{who}(gradient_accumulation_steps)", gradient_accumulation_steps, 2,
+                        "None updates in every step."))
+        self.use_ema = use_ema
+        self.ema_momentum = check_number(f"{who}(ema_momentum)", ema_momentum, 0, 1)
+        self.ema_overwrite_frequency = None if ema_overwrite_frequency is None else check_count(
+            f"{who}(ema_overwrite_frequency)", ema_overwrite_frequency, 1, "None is for never.")
+        self.iterations = self.gathered_batches = self.gathered_rows = 0
         self.parameters: list[Parameter] = []
         self.flats: list[FlatParameters] = []
         self.built, self._planned_at = False, -1
@@ -52,6 +97,11 @@ class Optimizer(Configured):
     def slots(self) -> tuple[str, ...]:
         """Names of the vectors kept beside the weights, zeros at first."""
         return ()
+
+    @property
+    def accumulates(self) -> bool:
+        """Whether gradients of micro-batches add up; each is then to be scaled by its rows."""
+        return self.gradient_accumulation_steps is not None
 
     @property
     def learning_rate(self) -> float:
@@ -68,8 +118,9 @@ class Optimizer(Configured):
         """Lays the parameters down in flat vectors and makes the slots."""
         self.parameters, self.built = list(dict.fromkeys(parameters)), True
         self.flats = flatten(self.parameters)
+        kept = (*self.slots, "average") if self.use_ema else self.slots
         with torch.inference_mode(False):  # slots outlive every step
-            self.state = {flat: {slot: torch.zeros_like(flat.data) for slot in self.slots}
+            self.state = {flat: {slot: torch.zeros_like(flat.data) for slot in kept}
                           for flat in self.flats}
         self._plan()
         return self
@@ -87,43 +138,126 @@ class Optimizer(Configured):
             )
         self._owner = weakref.ref(owner)
 
-    def step(self) -> None:
-        """Updates all trainable parameters from their gradients."""
+    def step(self, rows: int = 1) -> bool:
+        """Updates all trainable parameters from their gradients.
+
+        With `gradient_accumulation_steps` only the last of so many calls does, from the mean over
+        all rows. Until it answers True, leave the gradients to add up, each batch's mean gradient
+        times its rows (as it is where batches are equally large and rows is left out).
+
+        Args:
+            rows: samples in the batch, which weigh it among accumulated ones.
+
+        Returns: whether this call made an update; the gradients are then to be cleared.
+        """
         if self._planned_at != Parameter.revisions:
             self._plan()
-        self.rate = self._schedule(self.iterations) if self._schedule else self._rate
-        for w, g, slots in self._segments:
-            self.update(w, g, *slots)
-        self.iterations += 1
+        if self.gradient_accumulation_steps is not None:
+            self.gathered_rows += check_count(f"{type(self).__name__}.step(rows)", rows, 1)
+            self.gathered_batches += 1
+            if self.gathered_batches < self.gradient_accumulation_steps:
+                return False
+        self._advance()
+        return True
+
+    def flush(self) -> bool:
+        """Makes the update from micro-batches that are left over, with their true count.
+
+        Returns: whether there were any.
+        """
+        if not self.gathered_batches:
+            return False
+        if self._planned_at != Parameter.revisions:
+            self._plan()
+        self._advance()
+        return True
 
     def zero_grad(self) -> None:
-        """Fills the gradients with zeros, whatever they held: 0 times NaN would stay NaN."""
+        """Fills the gradients with zeros, whatever they held: 0 times NaN would stay NaN.
+
+        Micro-batches that were waiting in them for an update are gone, too.
+        """
         if self._planned_at != Parameter.revisions:
             self._plan()
         for gradient in self._gradients:
             gradient.zero_()
+        self.gathered_batches = self.gathered_rows = 0
+
+    def finalize(self) -> None:
+        """Sets trainable weights to their running averages, if these are kept; ends a fit."""
+        if self._has_averages():
+            self._averages.overwrite()
+
+    def swap_ema(self) -> None:
+        """Exchanges trainable weights and their running averages; a second call undoes it."""
+        if self._has_averages():
+            self._averages.swap()
 
     def update(self, w: Tensor, g: Tensor, *slots: Tensor) -> None:
         """Changes w in place: the formula, on a stretch of the flat vectors."""
         raise NotImplementedError(f"{type(self).__name__} needs an update method. Write it.")
 
+    def _advance(self) -> None:
+        for stage in self._stages:
+            stage()
+        self.iterations += 1
+
+    def _average_micro_batches(self) -> None:
+        for segment in self._segments:
+            segment.g.div_(self.gathered_rows)
+        self.gathered_batches = self.gathered_rows = 0
+
+    def _update(self) -> None:
+        rate = self._schedule(self.iterations) if self._schedule else self._rate
+        for multiplier, w, g, slots, sizes, decaying in self._segments:
+            self.rate, self.sizes = rate * multiplier, sizes
+            if self.weight_decay:
+                for part in decaying:
+                    part.mul_(1 - self.rate * self.weight_decay)
+            self.update(w, g, *slots)
+
+    def _average_weights(self) -> None:
+        self._averages.update(self.iterations)
+
+    def _has_averages(self) -> bool:
+        """Whether there are averages: the first update makes them."""
+        if self._planned_at != Parameter.revisions:
+            self._plan()
+        return self.use_ema and self.iterations > 0
+
     def __getstate__(self) -> dict[str, Any]:
         """A copy belongs to no model yet, and binds stretches of its own vectors."""
-        bound = ("_gradients", "_segments")
-        state = {name: value for name, value in vars(self).items() if name not in bound}
+        state = {name: value for name, value in vars(self).items() if name not in _BOUND}
         return state | {"_owner": None, "_planned_at": -1}
 
     def _plan(self) -> None:
-        """Binds the stretches to work on; again when a parameter is frozen or thawed."""
+        """Binds the stretches to work on; again when a parameter is frozen or otherwise set."""
         if not self.built:
             raise RuntimeError(f"{self!r}.step() expects parameters to train; got none yet. Call "
                                "build(parameters) first, or compile a model with it.")
         own = set(self.parameters)
-        trained = {parameter for parameter in own if parameter.trainable}
+        trained = [parameter for parameter in self.parameters if parameter.trainable]
         self._gradients = [flat.grad[run] for flat in self.flats for run in flat.runs(own)]
-        self._segments = [
-            (flat.data[run], flat.grad[run], [self.state[flat][slot][run] for slot in self.slots])
-            for flat in self.flats
-            for run in flat.runs(trained)
+        self._segments = cut(self.flats, trained, self.state, self.slots)
+        self._averages = Averages(self._with_averages(own), self._with_averages(trained),
+                                  self.ema_momentum, self.ema_overwrite_frequency)
+        regularized = [p for p in trained if p.regularizer is not None]
+        constrained = [p for p in trained if p.constraint is not None]
+        stages: list[tuple[Callable[[], None] | None, Any]] = [
+            (self._average_micro_batches, self.accumulates),
+            (partial(add_penalties, regularized), regularized),
+            (clipping(self._segments, self.clipnorm, self.clipvalue, self.global_clipnorm),
+             self._segments),
+            (self._update, True),
+            (self._average_weights, self.use_ema),
+            (partial(project, constrained), constrained),
         ]
+        self._stages = [stage for stage, wanted in stages if stage and wanted]
         self._planned_at = Parameter.revisions
+
+    def _with_averages(self, wanted: Container[Parameter]) -> Pairs:
+        """The weights of these parameters, stretch by stretch, with their running averages."""
+        if not self.use_ema:
+            return []
+        return [(flat.data[run], self.state[flat]["average"][run])
+                for flat in self.flats for run in flat.runs(wanted)]

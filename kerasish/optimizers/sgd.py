@@ -1,11 +1,15 @@
 """Stochastic gradient descent, plain, with momentum, or with Nesterov's look ahead."""
 
-from typing import ClassVar
+from typing import ClassVar, Unpack
 
+import torch
 from torch import Tensor
 
 from kerasish.checks import check_share
 from kerasish.optimizers.optimizer import Optimizer, Rate
+from kerasish.optimizers.settings import Shared
+
+_fused_sgd = torch._fused_sgd_
 
 
 class SGD(Optimizer):
@@ -23,6 +27,7 @@ class SGD(Optimizer):
         learning_rate: α, 0 or more, or a schedule.
         momentum: μ, from 0 to below 1.
         nesterov: whether to look ahead; needs momentum.
+        shared: weight decay, clipping, accumulation and averages: see Optimizer.
 
     Example:
         >>> SGD(learning_rate=0.1, momentum=0.9)
@@ -32,9 +37,13 @@ class SGD(Optimizer):
     formula: ClassVar[str] = "v ← μ v + g,  w ← w - α v"
 
     def __init__(
-        self, learning_rate: Rate = 0.01, momentum: float = 0.0, nesterov: bool = False
+        self,
+        learning_rate: Rate = 0.01,
+        momentum: float = 0.0,
+        nesterov: bool = False,
+        **shared: Unpack[Shared],
     ) -> None:
-        super().__init__(learning_rate)
+        super().__init__(learning_rate, **shared)
         self.momentum = check_share("SGD(momentum)", momentum)
         if nesterov and not momentum:
             raise ValueError(
@@ -47,8 +56,9 @@ class SGD(Optimizer):
         return ("velocity",) if self.momentum else ()
 
     def update(self, w: Tensor, g: Tensor, *slots: Tensor) -> None:
-        if self.momentum:
-            (v,) = slots
-            v.mul_(self.momentum).add_(g)
-            g = g.add(v, alpha=self.momentum) if self.nesterov else v
-        w.add_(g, alpha=-self.rate)
+        if not slots:  # one operation is faster than the kernel
+            w.add_(g, alpha=-self.rate)
+            return
+        _fused_sgd([w], [g], list(slots), lr=self.rate, momentum=self.momentum,
+                   nesterov=self.nesterov, weight_decay=0.0, dampening=0.0, maximize=False,
+                   is_first_step=False)
