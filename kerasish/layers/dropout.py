@@ -10,6 +10,12 @@ from kerasish.random import stream
 from kerasish.types import Shape
 
 
+def drawn_mask(like: Tensor, p: float) -> Tensor:
+    """Zeros for a share p of the elements, by chance; for the rest what keeps the mean."""
+    mask = torch.empty_like(like).bernoulli_(1 - p, generator=stream())
+    return mask.div_(1 - p) if p < 1 else mask
+
+
 class Dropout(Module):
     """Sets elements to zero by chance while training, and scales the rest up to keep the mean.
 
@@ -45,9 +51,7 @@ class Dropout(Module):
         if not self.training or self.p == 0:
             self.save_for_backward(None)
             return x
-        mask = torch.empty_like(x).bernoulli_(1 - self.p, generator=stream())
-        if self.p < 1:
-            mask.div_(1 - self.p)
+        mask = drawn_mask(x, self.p)
         self.save_for_backward(mask)
         return x * mask
 
