@@ -5,8 +5,9 @@ from functools import reduce
 from typing import Any, ClassVar
 
 from kerasish.containers.merges import Add, leaves_of_shapes
-from kerasish.containers.places import at, require_dy
+from kerasish.layers.identity import Identity
 from kerasish.module import Module
+from kerasish.places import at, require_dy
 from kerasish.trees import leaves, shape_of, summed
 
 
@@ -117,7 +118,7 @@ class Residual(Parallel):
     def __init__(
         self, body: Module, shortcut: Module | None = None, merge: Module | None = None
     ) -> None:
-        shortcut = _Through() if shortcut is None else shortcut
+        shortcut = Identity() if shortcut is None else shortcut
         super().__init__(body, shortcut, merge=Add() if merge is None else merge)
         self.body, self.shortcut = body, shortcut
 
@@ -126,24 +127,6 @@ class Residual(Parallel):
         yield "shortcut", self.shortcut
         if self.merge is not None:
             yield "merge", self.merge
-
-
-class _Through(Module):
-    """Passes x on."""
-
-    formula: ClassVar[str] = "y = x"
-    backward_reads: ClassVar[frozenset[str]] = frozenset()
-
-    def forward(self, x: Any) -> Any:
-        self.save_for_backward()
-        return x
-
-    def backward(self, dy: Any) -> Any:
-        self.saved_tensors()
-        return dy
-
-    def __repr__(self) -> str:
-        return "the input"
 
 
 class Shared(Module):

@@ -7,15 +7,16 @@ import torch
 from torch import Tensor
 
 from kerasish.checks import check_built, check_count, check_number
-from kerasish.containers.places import at
 from kerasish.initializers import kaiming_normal, zeros
 from kerasish.layers.attention_inputs import added_to_scores, read
 from kerasish.layers.dot_product import attend
+from kerasish.layers.dropout import Dropout
 from kerasish.layers.in_projection import InProjection
 from kerasish.layers.projection import Projection
 from kerasish.layers.sizes import size_or_none
 from kerasish.module import Module
 from kerasish.parameter import Parameter
+from kerasish.places import at
 from kerasish.trees import summed
 from kerasish.types import Device, Shape
 
@@ -103,6 +104,7 @@ class MultiheadAttention(Module):
         self.use_bias, self.causal, self.device, self.dtype = bias, causal, device, dtype
         for_out = {name.removeprefix("out_proj_"): value for name, value in per_parameter.items()
                    if name.startswith("out_proj_")}
+        self.drop = Dropout(dropout)
         self.out_proj = Projection(embed_dim, bias, device, dtype, **for_out)
 
     def build(self, shape: Any) -> Shape:
@@ -127,8 +129,7 @@ class MultiheadAttention(Module):
         q, k, v = (each for projection in self._projections(len(parts))
                    for each in projection.forward(parts[projection.part], self.num_heads))
         mask, learned = added_to_scores(self, inputs, (*q.shape[:3], k.shape[2]), q.dtype)
-        p = self.dropout if self.training else 0.0
-        z, saved = attend(q, k, v, mask, self.causal, p, learned)
+        z, saved = attend(q, k, v, mask, learned, self.causal, self.drop)
         self.save_for_backward(inputs, saved)
         with at(self, "out_proj", self.out_proj):
             return self.out_proj.forward(z.transpose(1, 2).flatten(2))
@@ -184,10 +185,10 @@ class MultiheadAttention(Module):
         """
         query, key, value = shapes[0], shapes[min(1, len(shapes) - 1)], shapes[-1]
         stated = (self.embed_dim, self.kdim, self.vdim)
-        found = query[-1], key[-1], value[-1]
-        if any(len(shape) != 2 for shape in shapes) or key[0] != value[0] or any(
-            size not in (None, features) for size, features in zip(stated, found, strict=True)
-        ):
+        fits = all(len(shape) == 2 for shape in shapes) and key[0] == value[0]
+        found = (query[-1], key[-1], value[-1]) if fits else (0, 0, 0)
+        pairs = zip(stated, found, strict=True)
+        if not fits or any(size not in (None, features) for size, features in pairs):
             d, *of_keys = ("features" if size is None else size for size in stated)
             raise ValueError(
                 f"{self!r} expects a query of shape (N, L, {d}), a key (N, S, {of_keys[0]}) and a "

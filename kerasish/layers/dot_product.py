@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from kerasish.layers.dropout import drawn_mask
+from kerasish.layers.dropout import Dropout
 
 Saved = tuple[Any, ...]
 """The function that goes back, and what it takes besides dy."""
@@ -34,10 +34,10 @@ def attend(
     q: Tensor,
     k: Tensor,
     v: Tensor,
-    mask: Tensor | None = None,
-    causal: bool = False,
-    p: float = 0.0,
-    learned: torch.Size | None = None,
+    mask: Tensor | None,
+    learned: torch.Size | None,
+    causal: bool,
+    drop: Dropout,
 ) -> tuple[Tensor, Saved]:
     """Takes means of v, weighted by how well q matches k; also answers what its backward takes.
 
@@ -51,12 +51,12 @@ def attend(
         k: keys.
         v: values.
         mask: is added to the scores: 0, or -inf where a query may not look, or any number.
-        causal: whether query t looks at keys 0 to t alone.
-        p: the share of weights that is dropped.
         learned: the shape of the mask's gradient, with the four axes of the scores; None for none.
+        causal: whether query t looks at keys 0 to t alone.
+        drop: draws which weights are dropped.
     """
-    on_cpu, empty = q.device.type == "cpu", 0 in (q.shape[2], k.shape[2])
-    if on_cpu and not empty and p == 0 and learned is None:
+    drops, empty = drop.training and drop.p > 0, 0 in (q.shape[2], k.shape[2])
+    if q.device.type == "cpu" and not (drops or empty or learned):
         y, log_sums = _flash(q, k, v, 0.0, causal, attn_mask=mask)
         return y, (_fused_backward, q, k, v, y, log_sums, mask, causal)
     if causal:
@@ -65,7 +65,7 @@ def attend(
     q = q / math.sqrt(q.shape[3])
     scores = torch.matmul(q, k.transpose(2, 3))
     weights = torch.softmax(scores, 3) if mask is None else _safe_softmax(scores.add_(mask), 3)
-    noise = drawn_mask(weights, p) if p else None
+    noise = drop.drawn_mask(weights)
     y = torch.matmul(weights if noise is None else weights * noise, v)
     return y, (_stepwise_backward, q, k, v, weights, noise, learned)
 

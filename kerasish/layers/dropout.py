@@ -5,15 +5,10 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from kerasish.checks import check_number
 from kerasish.module import Module
 from kerasish.random import stream
 from kerasish.types import Shape
-
-
-def drawn_mask(like: Tensor, p: float) -> Tensor:
-    """Zeros for a share p of the elements, by chance; for the rest what keeps the mean."""
-    mask = torch.empty_like(like).bernoulli_(1 - p, generator=stream())
-    return mask.div_(1 - p) if p < 1 else mask
 
 
 class Dropout(Module):
@@ -40,20 +35,14 @@ class Dropout(Module):
     returns_view: ClassVar[bool] = True
 
     def __init__(self, p: float = 0.5, inplace: bool = False) -> None:
-        if not 0 <= p <= 1:
-            raise ValueError(
-                f"Dropout(p) expects the share to drop, from 0 to 1; got {p!r}. "
-                "Dropout(0.2) drops every fifth element."
-            )
-        self.p = p
+        who = type(self).__name__
+        self.p = check_number(f"{who}(p)", p, 0, 1, f"{who}(0.2) drops every fifth.")
+        self._divisor = 1 - self.p
 
     def forward(self, x: Tensor) -> Tensor:
-        if not self.training or self.p == 0:
-            self.save_for_backward(None)
-            return x
-        mask = drawn_mask(x, self.p)
+        mask = self.drawn_mask(x)
         self.save_for_backward(mask)
-        return x * mask
+        return x if mask is None else x * mask
 
     def backward(self, dy: Tensor) -> Tensor:
         (mask,) = self.saved_tensors()
@@ -61,3 +50,14 @@ class Dropout(Module):
 
     def own_bytes(self, shape: Shape) -> int:
         return torch.Size(shape).numel() * torch.get_default_dtype().itemsize
+
+    def drawn_mask(self, x: Tensor) -> Tensor | None:
+        """The factors of x, in its type: a mask of bools multiplies more slowly. None is 1."""
+        if not self.training or self.p == 0:
+            return None
+        if self.p == 1:  # torch draws nothing here
+            return x.new_zeros(())
+        return self._empty(x).bernoulli_(1 - self.p, generator=stream()).div_(self._divisor)
+
+    def _empty(self, x: Tensor) -> Tensor:
+        return torch.empty_like(x)

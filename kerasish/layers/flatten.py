@@ -5,11 +5,11 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from kerasish.module import Module
+from kerasish.layers.reshape import Reshaping
 from kerasish.types import Shape
 
 
-class Flatten(Module):
+class Flatten(Reshaping):
     """Joins a run of axes into one.
 
         y = x, read in the same order
@@ -27,7 +27,6 @@ class Flatten(Module):
         (784,)
     """
 
-    formula: ClassVar[str] = "y = x in another shape"
     backward_reads: ClassVar[frozenset[str]] = frozenset()
     returns_view: ClassVar[bool] = True
 
@@ -54,7 +53,3 @@ class Flatten(Module):
     def forward(self, x: Tensor) -> Tensor:
         self.save_for_backward(x.shape)
         return x.flatten(self.start_dim, self.end_dim) if x.dim() > 1 else x.unsqueeze(1)
-
-    def backward(self, dy: Tensor) -> Tensor:
-        (shape,) = self.saved_tensors()
-        return dy.reshape(shape)

@@ -1,4 +1,4 @@
-"""Activations with a kink at zero. Their backward passes read y, never x."""
+"""Activations with a kink below which little or nothing passes."""
 
 import math
 from collections.abc import Callable
@@ -7,11 +7,13 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from kerasish.checks import check_number
 from kerasish.module import Kernels, Module
 
 _threshold_backward: Callable[[Tensor, Tensor, float], Tensor] = (
     torch.ops.aten.threshold_backward.default
 )
+_threshold: Callable[[Tensor, float, float], Tensor] = torch.ops.aten.threshold.default
 _leaky_relu: Callable[[Tensor, float], Tensor] = torch.ops.aten.leaky_relu.default
 _leaky_relu_: Callable[[Tensor, float], Tensor] = torch.ops.aten.leaky_relu_.default
 _leaky_relu_backward: Callable[[Tensor, Tensor, float, bool], Tensor] = (
@@ -100,3 +102,41 @@ class LeakyReLU(Module):
     def backward(self, dy: Tensor) -> Tensor:
         (y,) = self.saved_tensors()
         return _leaky_relu_backward(dy, y, self.negative_slope, True)
+
+
+class Threshold(Module):
+    """Keeps what is above a threshold and puts a value in place of the rest.
+
+        y = x where x > threshold, else value
+
+    Shapes: x and y (N, ...).
+    Backward: dx = dy where x > threshold, else 0. It asks x: value may lie above the threshold.
+    Raises: ValueError if threshold or value is no finite number.
+
+    Args:
+        threshold: above it x is kept.
+        value: stands in place of what is not.
+        inplace: accepted for torch's sake and ignored: the container decides.
+
+    Example:
+        >>> Threshold(1.0, -5.0)(torch.tensor([[0.5, 2.0]]))
+        tensor([[-5.,  2.]])
+    """
+
+    formula: ClassVar[str] = "y = x where x > threshold, else value"
+    backward_reads: ClassVar[frozenset[str]] = frozenset({"input"})
+    returns_view: ClassVar[bool] = False
+    y_range: ClassVar[tuple[float, float] | None] = (-math.inf, math.inf)
+
+    def __init__(self, threshold: float, value: float, inplace: bool = False) -> None:
+        fix = "Threshold(0, 0) is ReLU."
+        self.threshold = check_number("Threshold(threshold)", threshold, fix=fix)
+        self.value = check_number("Threshold(value)", value, fix=fix)
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.save_for_backward(x)
+        return _threshold(x, self.threshold, self.value)
+
+    def backward(self, dy: Tensor) -> Tensor:
+        (x,) = self.saved_tensors()
+        return _threshold_backward(dy, x, self.threshold)

@@ -13,6 +13,15 @@ _tanh_backward: _Backward = torch.ops.aten.tanh_backward.default
 _sigmoid_backward: _Backward = torch.ops.aten.sigmoid_backward.default
 
 
+def _softsign_(x: Tensor) -> Tensor:
+    return x.div_(x.abs().add_(1))
+
+
+def _softsign_backward(dy: Tensor, y: Tensor) -> Tensor:
+    slope = y.abs().neg_().add_(1).square_()
+    return slope.mul_(dy)
+
+
 class Tanh(Module):
     """Squeezes into (-1, 1).
 
@@ -69,3 +78,34 @@ class Sigmoid(Module):
     def backward(self, dy: Tensor) -> Tensor:
         (y,) = self.saved_tensors()
         return _sigmoid_backward(dy, y)
+
+
+class Softsign(Module):
+    """Squeezes into (-1, 1), and more slowly than Tanh does.
+
+        y = x / (1 + |x|)
+
+    Shapes: x and y (N, ...).
+    Backward: dx = dy (1 - |y|)², for 1 - |y| = 1 / (1 + |x|).
+    Source: Glorot and Bengio (2010), "Understanding the Difficulty of Training Deep Feedforward
+        Neural Networks", section 3.
+
+    Example:
+        >>> Softsign()(torch.tensor([[-1.0, 3.0]]))
+        tensor([[-0.5000,  0.7500]])
+    """
+
+    formula: ClassVar[str] = "y = x / (1 + |x|)"
+    backward_reads: ClassVar[frozenset[str]] = frozenset({"output"})
+    returns_view: ClassVar[bool] = False
+    y_range: ClassVar[tuple[float, float] | None] = (-1.0, 1.0)
+    kernels: ClassVar[Kernels | None] = (_softsign_, _softsign_backward)
+
+    def forward(self, x: Tensor, overwrite: bool = False) -> Tensor:
+        y = _softsign_(x) if overwrite else x / x.abs().add_(1)
+        self.save_for_backward(y)
+        return y
+
+    def backward(self, dy: Tensor) -> Tensor:
+        (y,) = self.saved_tensors()
+        return _softsign_backward(dy, y)
