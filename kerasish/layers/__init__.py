@@ -4,6 +4,7 @@ from kerasish.layers.alpha_dropout import AlphaDropout
 from kerasish.layers.attention import MultiheadAttention
 from kerasish.layers.bilinear import Bilinear
 from kerasish.layers.channel_dropout import Dropout1d, Dropout2d, Dropout3d
+from kerasish.layers.batch_norm import BatchNorm1d, BatchNorm2d, BatchNorm3d
 from kerasish.layers.dropout import Dropout
 from kerasish.layers.embedding import Embedding
 from kerasish.layers.exponentials import CELU, ELU, SELU
@@ -32,6 +33,19 @@ __all__ = [
     "SELU",
     "AlphaDropout",
     "Bilinear",
+from kerasish.layers.group_norm import GroupNorm
+from kerasish.layers.instance_norm import InstanceNorm1d, InstanceNorm2d, InstanceNorm3d
+from kerasish.layers.layer_norm import LayerNorm
+from kerasish.layers.linear import Linear
+from kerasish.layers.local_response_norm import LocalResponseNorm
+from kerasish.layers.rectifiers import LeakyReLU, ReLU
+from kerasish.layers.rms_norm import RMSNorm
+from kerasish.layers.sigmoids import Sigmoid, Tanh
+
+__all__ = [
+    "BatchNorm1d",
+    "BatchNorm2d",
+    "BatchNorm3d",
     "Dropout",
     "Dropout1d",
     "Dropout2d",
@@ -54,6 +68,15 @@ __all__ = [
     "PReLU",
     "Permute",
     "PositionalEncoding",
+    "GroupNorm",
+    "InstanceNorm1d",
+    "InstanceNorm2d",
+    "InstanceNorm3d",
+    "LayerNorm",
+    "LeakyReLU",
+    "Linear",
+    "LocalResponseNorm",
+    "RMSNorm",
     "ReLU",
     "ReLU6",
     "Reshape",

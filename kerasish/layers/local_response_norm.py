@@ -1,0 +1,82 @@
+"""Channels that damp their neighbours, as nerve cells do."""
+
+from collections.abc import Callable
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from kerasish.checks import check_count, check_number
+from kerasish.module import Module
+from kerasish.types import Shape
+
+_avg_pool2d: Callable[[Tensor, list[int], list[int], list[int]], Tensor] = (
+    torch.ops.aten.avg_pool2d.default
+)
+
+
+class LocalResponseNorm(Module):
+    """Divides by the size of neighbouring channels at the same place.
+
+        y = x / s^β,    s = k + α mean(x² over `size` channels around)
+
+    Channels outside of x count as zeros. An even window reaches one channel further back.
+
+    Shapes: x and y (N, C, ...), with at least one axis beside the channels.
+    Backward: q = dy / s^β,  dx = q - 2 α β x mean(q x / s over the channels whose window holds this
+        one), which is the same window mirrored.
+    Source: Krizhevsky et al. (2012), "ImageNet Classification with Deep Convolutional Neural
+        Networks", section 3.3; with the mean in place of the sum, as in torch.
+    Raises: ValueError if size is below 1, or if x has no axis beside the channels.
+
+    Args:
+        size: how many channels a window holds, this one included.
+        alpha: α, the strength.
+        beta: β, the exponent.
+        k: the part of s that does not depend on x.
+
+    Example:
+        >>> LocalResponseNorm(1, alpha=1.0, beta=1.0)(torch.tensor([[[2.0]]]))
+        tensor([[[0.4000]]])
+    """
+
+    formula: ClassVar[str] = "y = x / (k + α mean(x² over neighbouring channels))^β"
+    backward_reads: ClassVar[frozenset[str]] = frozenset({"input"})
+    returns_view: ClassVar[bool] = False
+
+    def __init__(
+        self, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0
+    ) -> None:
+        self.size = check_count("LocalResponseNorm(size)", size, 1, "5 is its usual value.")
+        self.alpha = check_number("LocalResponseNorm(alpha)", alpha)
+        self.beta = check_number("LocalResponseNorm(beta)", beta)
+        self.k = check_number("LocalResponseNorm(k)", k)
+
+    def build(self, shape: Shape) -> Shape:
+        if len(shape) < 2:
+            got = f"(N, {shape[0]})" if shape else "(N,)"
+            raise ValueError(f"{self!r} expects x of shape (N, C, ...) with an axis beside the "
+                             f"channels; got {got}. Give samples such an axis.")
+        return shape
+
+    def forward(self, x: Tensor) -> Tensor:
+        s = self._mean(x.square(), self.size // 2).mul_(self.alpha).add_(self.k)
+        divisor = s.pow(self.beta)
+        self.save_for_backward(x, s, divisor)
+        return x / divisor
+
+    def backward(self, dy: Tensor) -> Tensor:
+        x, s, divisor = self.saved_tensors()
+        q: Tensor = dy / divisor
+        around = self._mean((q * x).div_(s), (self.size - 1) // 2)
+        return q.addcmul_(x, around, value=-2 * self.alpha * self.beta)
+
+    def _mean(self, x: Tensor, before: int) -> Tensor:
+        """The mean over windows of `size` channels, which begin so many channels before."""
+        reach = self.size // 2
+        places = x.flatten(2).unsqueeze(1)  # (N, 1, C, places)
+        means = _avg_pool2d(places, [self.size, 1], [1, 1], [reach, 0])
+        return means.squeeze(1).narrow(1, reach - before, x.size(1)).reshape(x.shape)
+
+    def own_bytes(self, shape: Shape) -> int:
+        return 2 * torch.Size(shape).numel() * torch.get_default_dtype().itemsize
