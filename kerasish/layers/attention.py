@@ -20,6 +20,8 @@ from kerasish.places import at
 from kerasish.trees import summed
 from kerasish.types import Device, Shape
 
+_TENSORS, _MASKS = ("query", "key", "value"), ("key_padding_mask", "attn_mask")
+
 
 class MultiheadAttention(Module):
     """Lets each query take a mean of the values, weighted by how well their keys match it.
@@ -108,7 +110,7 @@ class MultiheadAttention(Module):
         self.out_proj = Projection(embed_dim, bias, device, dtype, **for_out)
 
     def build(self, shape: Any) -> Shape:
-        parts = read(self, shape).parts
+        parts = read(self, shape, _TENSORS, _MASKS).parts
         sizes = size, self.kdim, self.vdim = self._sizes(parts)
         self.embed_dim = size
         if sizes == (size, size, size):
@@ -123,7 +125,7 @@ class MultiheadAttention(Module):
             return self.out_proj.build_to((parts[0][0], size), size)
 
     def forward(self, x: Any) -> Tensor:
-        inputs = read(self, x)
+        inputs = read(self, x, _TENSORS, _MASKS)
         parts = inputs.parts
         self._require(parts)
         q, k, v = (each for projection in self._projections(len(parts))
@@ -145,7 +147,9 @@ class MultiheadAttention(Module):
             part, own = projection.part, gradients[: projection.makes]
             del gradients[: projection.makes]
             dx[part] = summed(dx[part], projection.backward(inputs.parts[part], own, need_dx))
-        return inputs.gradients(dx, d_mask) if need_dx else None
+        if d_mask is not None:
+            d_mask = d_mask.view(inputs.masks[1].shape)
+        return inputs.gradients(dx, attn_mask=d_mask) if need_dx else None
 
     def unwind(self, dy: Any = None) -> None:
         if self._saved:

@@ -8,49 +8,56 @@ from torch import Tensor
 
 from kerasish.types import Shape
 
-_TENSORS = ("query", "key", "value")
-_MASKS = ("key_padding_mask", "attn_mask")
+Names = tuple[str, ...]
 
 
 class Inputs(NamedTuple):
     """The tensors, or their shapes, in one structure whatever they came in."""
 
+    names: Names
+    """What the tensors are called in a dict."""
     parts: tuple[Any, ...]
-    """The query, then key and value as far as they are given."""
-    key_padding_mask: Any
-    attn_mask: Any
-    form: tuple[str, ...] | bool
-    """The names of a dict; else whether it was a tuple."""
+    """The tensors in that order, as far as they are given."""
+    masks: tuple[Any, ...]
+    """The masks in their order, None for those that are not given."""
+    form: Names | bool
+    """The names of the dict that they came in; else whether it was a tuple."""
 
-    def gradients(self, parts: list[Any], attn_mask: Any) -> Any:
+    def gradients(self, parts: list[Any], **masks: Any) -> Any:
         """Gradients for all that was given, in the structure that it came in."""
-        if attn_mask is not None:
-            attn_mask = attn_mask.view(self.attn_mask.shape)
         if isinstance(self.form, tuple):
-            given = [name for name in _TENSORS if name in self.form]
-            named = dict(zip(given, parts, strict=False)) | {"attn_mask": attn_mask}
+            named = dict(zip(self.names, parts, strict=False)) | masks
             return {name: named.get(name) for name in self.form}
         return tuple(parts) if self.form else parts[0]
 
 
-def read(who: object, x: Any) -> Inputs:
+def read(who: object, x: Any, names: Names, masks: Names, least: int = 1) -> Inputs:
     """What is in x, or in the shape of x.
 
-    Raises: ValueError for other names, or for another number of tensors.
+    Raises: ValueError for other names in a dict, or for another number of tensors.
+
+    Args:
+        who: who is named in errors.
+        x: a tensor, a tuple of tensors, or a dict of tensors and masks; or their shapes.
+        names: of the tensors, in order.
+        masks: names that may stand in a dict besides.
+        least: how many tensors must be given.
     """
+    form: Names | bool = False
+    parts: tuple[Any, ...] = (x,)
+    given: dict[str, Any] = {}
     if isinstance(x, dict):
-        given = [name for name in _TENSORS if x.get(name) is not None]
-        if not given or given != list(_TENSORS[: len(given)]) or x.keys() - {*_TENSORS, *_MASKS}:
-            raise ValueError(f"{who!r} expects a dict with 'query', and if wanted 'key', 'value', "
-                             f"'key_padding_mask' and 'attn_mask'; got {list(x)}. Rename them.")
-        padding, mask = map(x.get, _MASKS)
-        return Inputs(tuple(x[name] for name in given), padding, mask, tuple(x))
-    if isinstance(x, Tensor) or not x or isinstance(x[0], int):
-        return Inputs((x,), None, None, False)
-    if len(x) > 3:
-        raise ValueError(f"{who!r} expects (query, key) or (query, key, value); got a tuple of "
-                         f"{len(x)}. Masks go into a dict, with the names that torch has for them.")
-    return Inputs(tuple(x), None, None, True)
+        given = {name: part for name, part in x.items() if part is not None}
+        parts, form = tuple(given[name] for name in names if name in given), tuple(x)
+    elif not isinstance(x, Tensor) and x and not isinstance(x[0], int):
+        parts, form = tuple(x), True
+    in_order = all(name in given for name in names[: len(parts)]) or not given
+    if not least <= len(parts) <= len(names) or not in_order or given.keys() - {*names, *masks}:
+        got = list(given) if given else f"{len(parts)} of them"
+        raise ValueError(f"{who!r} expects {least} to {len(names)} tensors, {', '.join(names)}; in "
+                         f"a dict of these names there may be {', '.join(masks)} besides; got "
+                         f"{got}. Give it those.")
+    return Inputs(names, parts, tuple(map(given.get, masks)), form)
 
 
 def added_to_scores(
@@ -61,7 +68,7 @@ def added_to_scores(
     Raises: TypeError or ValueError for masks of another type or shape.
     """
     batch, _, _, keys = scores
-    padding, mask, learned = inputs.key_padding_mask, inputs.attn_mask, None
+    (padding, mask), learned = inputs.masks, None
     if padding is not None:
         if padding.dtype != torch.bool:
             raise TypeError(f"{who!r} expects key_padding_mask of torch.bool, True for keys to "

@@ -6,8 +6,18 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
-from kerasish.layers import Embedding, MultiheadAttention, PositionalEncoding
+from kerasish.layers import (
+    GELU,
+    Embedding,
+    LayerNorm,
+    MultiheadAttention,
+    PositionalEncoding,
+    TransformerDecoderLayer,
+    TransformerEncoder,
+    TransformerEncoderLayer,
+)
 from tests.table.row import Row, numbers
 
 # ---- inputs ---------------------------------------------------------------------------------
@@ -77,6 +87,80 @@ class Attention(nn.MultiheadAttention):
                                need_weights=False)[0]
 
 
+class EncoderLayer(nn.TransformerEncoderLayer):
+    """torch's, called as kerasish calls it."""
+
+    def __init__(self, *args: Any, causal: bool = False, **kwargs: Any) -> None:
+        super().__init__(*args, batch_first=True, **kwargs)
+        self.causal = causal
+        self.self_attn.register_forward_hook(batch_first_in_memory)
+
+    def forward(self, x: Any) -> Tensor:
+        x = x if isinstance(x, dict) else {"src": x}
+        mask = heads_first(x.get("src_mask"), self.self_attn)
+        if self.causal:
+            mask = future(x["src"])
+        padding = as_type_of(mask, x.get("src_key_padding_mask"))
+        return super().forward(x["src"], mask, padding, is_causal=self.causal)
+
+
+class DecoderLayer(nn.TransformerDecoderLayer):
+    """torch's, called as kerasish calls it."""
+
+    def __init__(self, *args: Any, causal: bool = False, **kwargs: Any) -> None:
+        super().__init__(*args, batch_first=True, **kwargs)
+        self.causal = causal
+        self.self_attn.register_forward_hook(batch_first_in_memory)
+        self.multihead_attn.register_forward_hook(batch_first_in_memory)
+
+    def forward(self, tgt: Any, memory: Any = None) -> Tensor:
+        x = tgt if isinstance(tgt, dict) else {"tgt": tgt, "memory": memory}
+        mask = heads_first(x.get("tgt_mask"), self.self_attn)
+        if self.causal:
+            mask = future(x["tgt"])
+        memory_mask = heads_first(x.get("memory_mask"), self.multihead_attn)
+        return super().forward(
+            x["tgt"], x["memory"], mask, memory_mask,
+            as_type_of(mask, x.get("tgt_key_padding_mask")),
+            as_type_of(memory_mask, x.get("memory_key_padding_mask")), tgt_is_causal=self.causal)
+
+
+class Encoder(nn.Module):
+    """Layers one after the other, each given the same masks, and a norm at the end."""
+
+    def __init__(self, make: Callable[[], nn.Module], count: int, norm: Any = None) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(make() for _ in range(count))
+        self.norm = norm
+
+    def forward(self, x: Any) -> Tensor:
+        src = x["src"] if isinstance(x, dict) else x
+        for layer in self.layers:
+            src = layer({**x, "src": src} if isinstance(x, dict) else src)
+        return src if self.norm is None else self.norm(src)
+
+
+def batch_first_in_memory(attention: nn.Module, x: Any, y: Any) -> Any:
+    """torch leaves the output with time first in memory: noise would come in another order."""
+    return y[0].contiguous(), y[1]
+
+
+def future(x: Tensor) -> Tensor:
+    return torch.ones(x.shape[1], x.shape[1], dtype=torch.bool).triu(1)
+
+
+def heads_first(mask: Tensor | None, attention: nn.MultiheadAttention) -> Tensor | None:
+    """A mask as torch wants it: (N · heads, L, S), where ours may be one a sample."""
+    return mask if mask is None else mask.repeat_interleave(attention.num_heads, 0)
+
+
+def as_type_of(mask: Tensor | None, padding: Tensor | None) -> Tensor | None:
+    """Padding as torch wants it beside a mask of floats."""
+    if mask is None or padding is None or mask.dtype == torch.bool:
+        return padding
+    return torch.zeros(padding.shape, dtype=mask.dtype).masked_fill(padding, -math.inf)
+
+
 NO_SAMPLE = {"no sample": "torch cannot bring the masks of no sample into shape"}
 TIES = {"ties": "where all values are the same dq is zero: there is rounding alone to compare"}
 
@@ -126,6 +210,40 @@ ROWS = [
         differs=NO_SAMPLE | TIES),
     Row("MultiheadAttention with a mask of floats", lambda: MultiheadAttention(num_heads=2),
         {"query": (3, 4), "attn_mask": (3, 3)}, lambda: Attention(4, 2), differs=NO_SAMPLE),
+    Row("TransformerEncoderLayer", lambda: TransformerEncoderLayer(nhead=2, dim_feedforward=7),
+        (5, 8), lambda: EncoderLayer(8, 2, 7), random=True),
+    Row("TransformerEncoderLayer with the norms first, causal, GELU",
+        lambda: TransformerEncoderLayer(6, 3, 5, 0.0, GELU(), 1e-3, norm_first=True, causal=True),
+        (4, 6), lambda: EncoderLayer(6, 3, 5, 0.0, F.gelu, 1e-3, norm_first=True, causal=True)),
+    Row("TransformerEncoderLayer with masks, without biases",
+        lambda: TransformerEncoderLayer(8, 1, 3, 0.2, "silu", bias=False),
+        {"src_key_padding_mask": (5,), "src": (5, 8), "src_mask": (5, 5)},
+        lambda: EncoderLayer(8, 1, 3, 0.2, F.silu, bias=False), draw=masks_of((5,), (5, 5)),
+        random=True, differs=NO_SAMPLE),
+    Row("TransformerEncoderLayer with a mask of floats, the norms first",
+        lambda: TransformerEncoderLayer(4, 2, 3, 0.0, "tanh", norm_first=True),
+        {"src": (3, 4), "src_mask": (3, 3)},
+        lambda: EncoderLayer(4, 2, 3, 0.0, torch.tanh, norm_first=True), differs=NO_SAMPLE),
+    Row("TransformerDecoderLayer", lambda: TransformerDecoderLayer(nhead=2, dim_feedforward=7),
+        ((5, 4), (3, 4)), lambda: DecoderLayer(4, 2, 7), random=True),
+    Row("TransformerDecoderLayer with the norms first, causal, GELU",
+        lambda: TransformerDecoderLayer(4, 2, 5, 0.0, "gelu", norm_first=True, causal=True),
+        ((5, 4), (3, 4)),
+        lambda: DecoderLayer(4, 2, 5, 0.0, F.gelu, norm_first=True, causal=True)),
+    Row("TransformerDecoderLayer with masks of all kinds, without biases",
+        lambda: TransformerDecoderLayer(6, 2, 3, 0.0, "tanh", bias=False),
+        {"tgt": (5, 6), "memory": (3, 6), "tgt_mask": (5, 5), "memory_mask": (5, 3),
+         "tgt_key_padding_mask": (5,), "memory_key_padding_mask": (3,)},
+        lambda: DecoderLayer(6, 2, 3, 0.0, torch.tanh, bias=False),
+        draw=masks_of((5,), (3,), (5, 5)), differs=NO_SAMPLE),
+    Row("TransformerEncoder",
+        lambda: TransformerEncoder(TransformerEncoderLayer(4, 2, 3), 2, LayerNorm()), (3, 4),
+        lambda: Encoder(lambda: EncoderLayer(4, 2, 3), 2, nn.LayerNorm(4)), random=True),
+    Row("TransformerEncoder with masks",
+        lambda: TransformerEncoder(TransformerEncoderLayer(6, 2, 3, 0.0), 2),
+        {"src": (3, 6), "src_mask": (3, 3), "src_key_padding_mask": (3,)},
+        lambda: Encoder(lambda: EncoderLayer(6, 2, 3, 0.0), 2), draw=masks_of((3,)),
+        differs=NO_SAMPLE),
 ]
 
 EQUIVALENT: dict[str, str] = {}
