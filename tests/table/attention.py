@@ -141,7 +141,7 @@ class Encoder(nn.Module):
 
 
 def batch_first_in_memory(attention: nn.Module, x: Any, y: Any) -> Any:
-    """torch leaves the output with time first in memory: noise would come in another order."""
+    """Lays out anew what torch leaves with time first: noise comes in the order of memory."""
     return y[0].contiguous(), y[1]
 
 
