@@ -129,8 +129,8 @@ class TransformerLayer(Module):
     def around(self, norm: str, x: Tensor, body: Body) -> Tensor:
         """A residual step: y = norm(x + body(x)), or with norm_first y = x + body(norm(x))."""
         if self.norm_first:
-            return x + body(self.forth(norm, x))
-        y: Tensor = self.forth(norm, x + body(x))
+            return body(self.forth(norm, x)).add_(x)  # nobody else holds what a body gives
+        y: Tensor = self.forth(norm, body(x).add_(x))
         return y
 
     def back_around(
@@ -143,7 +143,7 @@ class TransformerLayer(Module):
         else:
             dy = self.back(norm, dy)
             dh, *others = body_backward(dy, need_dx)
-        return dy + dh if need_dx else None, *others
+        return dh.add_(dy) if need_dx else None, *others
 
     def feed(self, x: Tensor) -> Tensor:
         """The feed-forward net: dropout(linear2(dropout(activation(linear1(x)))))."""

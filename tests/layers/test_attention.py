@@ -82,7 +82,7 @@ def test_freezing_before_the_build_reaches_all_parameters() -> None:
     ((8, 2, 0.0, True, False, True), r"\(add_zero_attn\) expects False"),
     ((8, 2, 0.0, True, False, False, 0), r"\(kdim\) .* got 0"),
     ((8, 2, 0.0, True, False, False, None, 2.5), r"\(vdim\) .* got 2.5"),
-    ((8, 2, 0.0, True, False, False, None, None, False), r"\(batch_first\) expects True.*transpose"),
+    ((8, 2, 0.0, True, False, False, None, None, False), r"\(batch_first\) expects True.*transp"),
 ], ids=str)
 def test_wrong_settings_are_refused_by_name(arguments: tuple[Any, ...], message: str) -> None:
     with pytest.raises(ValueError, match=f"MultiheadAttention{message}"):
