@@ -140,7 +140,7 @@ class MultiheadAttention(Module):
         inputs, (attend_backward, *saved) = self.saved_tensors()
         with at(self, "out_proj", self.out_proj):
             dz: Any = self.out_proj.backward(dy)
-        heads_of_dz = dz.unflatten(2, (self.num_heads, -1)).transpose(1, 2)
+        heads_of_dz = dz.unflatten(2, (self.num_heads, -1)).permute(0, 2, 1, 3)
         *gradients, d_mask = attend_backward(heads_of_dz, *saved)
         dx: list[Any] = [None] * len(inputs.parts)
         for projection in self._projections(len(dx)):

@@ -239,6 +239,18 @@ def test_leaving_out_dx_changes_no_gradient_and_frozen_ones_get_none(make, froze
         assert bool(parameter.grad.any()) == (f"{frozen}." not in name), name
 
 
+@pytest.mark.parametrize("need_dx", [True, False])
+def test_the_first_layer_of_an_encoder_leaves_out_dx_where_nobody_needs_it(need_dx: bool) -> None:
+    module, asked = built(TransformerEncoder(layer(), 3)), []
+    for each in module.layers:
+        def backward(dy, need_dx=True, do=each.backward):
+            asked.append(need_dx)
+            return do(dy, need_dx)
+        each.backward = backward
+    module.backward(torch.ones_like(module(numbers(2, 4, 8))), need_dx=need_dx)
+    assert asked == [True, True, need_dx]
+
+
 @every_kind
 def test_recomputing_gives_the_same_numbers(make) -> None:
     module = make()
