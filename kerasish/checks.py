@@ -111,3 +111,12 @@ def check_axes(who: str, value: Any, axes: int, least: int = 1) -> tuple[int, ..
     except ValueError:
         raise ValueError(f"{who} expects a whole number of at least {least}, or {axes} of them in "
                          f"a tuple; got {value!r}. Give one for each axis.") from None
+
+
+def check_built(module: Any) -> None:
+    """Refuses to run a module that has no parameters yet."""
+    if not module.built:
+        raise RuntimeError(
+            f"{module!r}.forward(x) expects a module that is built; got one that is not. Call "
+            "build(shape) first, or the module itself, which builds it."
+        ) from None

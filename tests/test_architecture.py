@@ -23,7 +23,7 @@ PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 FLOORS = {
     0: "checks configured naming types trees shapes random registry "
        "initializers regularizers constraints",
-    1: "parameter paths hangings differentiable node module",
+    1: "parameter paths hangings differentiable node module places",
     2: "layers containers gradcheck losses metrics optimizers schedules data datasets plan",
     3: "hooks saving distributed plots",
     4: "history progress",

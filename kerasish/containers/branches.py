@@ -5,9 +5,9 @@ from functools import reduce
 from typing import Any, ClassVar
 
 from kerasish.containers.merges import Add, leaves_of_shapes
-from kerasish.containers.places import at, require_dy
 from kerasish.layers.identity import Identity
 from kerasish.module import Module
+from kerasish.places import at, require_dy
 from kerasish.trees import leaves, shape_of, summed
 
 

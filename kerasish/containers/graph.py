@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from typing import Any, ClassVar, NamedTuple
 
 from kerasish.containers.grants import takes
-from kerasish.containers.places import note_place, require_dx, require_dy
 from kerasish.containers.wiring import forward_order, in_order, like_inputs, placed
 from kerasish.module import Module
 from kerasish.node import Node
 from kerasish.parameter import Parameter
+from kerasish.places import note_place, require_dx, require_dy
 from kerasish.trees import leaves, mapped, shape_of, summed
 from kerasish.types import Shape
 

@@ -6,9 +6,9 @@ from typing import Any, ClassVar
 
 import torch
 
-from kerasish.containers.places import at, require_dy
 from kerasish.differentiable import saving
 from kerasish.module import Module
+from kerasish.places import at, require_dy
 from kerasish.random import stream
 from kerasish.trees import shape_of
 

@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Iterator
 from typing import Any, ClassVar
 
-from kerasish.containers.places import note_place, require_dx, require_dy
 from kerasish.containers.steps import steps
 from kerasish.module import Module
 from kerasish.parameter import Parameter
+from kerasish.places import note_place, require_dx, require_dy
 from kerasish.trees import shape_of
 from kerasish.types import Shape
 

@@ -23,7 +23,12 @@ from kerasish.layers.constantpad import (
     ZeroPad3d,
 )
 from kerasish.layers.convolutions import Conv1d, Conv2d, Conv3d
+from kerasish.layers.attention import MultiheadAttention
+from kerasish.layers.batch_norm import BatchNorm1d, BatchNorm2d, BatchNorm3d
+from kerasish.layers.bilinear import Bilinear
+from kerasish.layers.channel_dropout import Dropout1d, Dropout2d, Dropout3d
 from kerasish.layers.dropout import Dropout
+from kerasish.layers.embedding import Embedding
 from kerasish.layers.exponentials import CELU, ELU, SELU
 from kerasish.layers.flatten import Flatten
 from kerasish.layers.function import Lambda
@@ -32,6 +37,7 @@ from kerasish.layers.gaussian_noise import GaussianNoise
 from kerasish.layers.globalpool import GlobalAvgPool, GlobalMaxPool
 from kerasish.layers.group_norm import GroupNorm
 from kerasish.layers.gru import GRU
+from kerasish.layers.group_norm import GroupNorm
 from kerasish.layers.hard import Hardsigmoid, Hardswish, Hardtanh, ReLU6
 from kerasish.layers.identity import Identity
 from kerasish.layers.instance_norm import InstanceNorm1d, InstanceNorm2d, InstanceNorm3d
@@ -42,6 +48,8 @@ from kerasish.layers.lstm import LSTM
 from kerasish.layers.maxpool import MaxPool1d, MaxPool2d, MaxPool3d
 from kerasish.layers.permute import Permute
 from kerasish.layers.pixelshuffle import PixelShuffle, PixelUnshuffle
+from kerasish.layers.permute import Permute
+from kerasish.layers.positions import PositionalEncoding
 from kerasish.layers.prelu import PReLU
 from kerasish.layers.rectifiers import LeakyReLU, ReLU, Threshold
 from kerasish.layers.replicationpad import (
@@ -65,6 +73,11 @@ from kerasish.layers.transposed_convolutions import (
     ConvTranspose3d,
 )
 from kerasish.layers.upsample import Upsample
+from kerasish.layers.transformers import (
+    TransformerDecoderLayer,
+    TransformerEncoder,
+    TransformerEncoderLayer,
+)
 
 __all__ = [
     "CELU",
@@ -105,6 +118,7 @@ __all__ = [
     "Dropout1d",
     "Dropout2d",
     "Dropout3d",
+    "Embedding",
     "Flatten",
     "GaussianNoise",
     "GlobalAvgPool",
@@ -133,6 +147,11 @@ __all__ = [
     "Permute",
     "PixelShuffle",
     "PixelUnshuffle",
+    "Mish",
+    "MultiheadAttention",
+    "PReLU",
+    "Permute",
+    "PositionalEncoding",
     "RMSNorm",
     "ReLU",
     "ReLU6",
@@ -153,6 +172,9 @@ __all__ = [
     "Tanh",
     "Tanhshrink",
     "Threshold",
+    "TransformerDecoderLayer",
+    "TransformerEncoder",
+    "TransformerEncoderLayer",
     "Unflatten",
     "Upsample",
     "ZeroPad1d",

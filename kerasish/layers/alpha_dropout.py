@@ -42,6 +42,6 @@ class AlphaDropout(Dropout):
         self._shift = _ALPHA * (1 - self.p) / self._divisor if self.p < 1 else 0.0
 
     def forward(self, x: Tensor) -> Tensor:
-        mask = self._mask(x)
+        mask = self.drawn_mask(x)
         self.save_for_backward(mask)
         return x if mask is None else (x + _ALPHA).mul_(mask).sub_(self._shift)

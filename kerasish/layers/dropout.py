@@ -40,7 +40,7 @@ class Dropout(Module):
         self._divisor = 1 - self.p
 
     def forward(self, x: Tensor) -> Tensor:
-        mask = self._mask(x)
+        mask = self.drawn_mask(x)
         self.save_for_backward(mask)
         return x if mask is None else x * mask
 
@@ -51,7 +51,7 @@ class Dropout(Module):
     def own_bytes(self, shape: Shape) -> int:
         return torch.Size(shape).numel() * torch.get_default_dtype().itemsize
 
-    def _mask(self, x: Tensor) -> Tensor | None:
+    def drawn_mask(self, x: Tensor) -> Tensor | None:
         """The factors of x, in its type: a mask of bools multiplies more slowly. None is 1."""
         if not self.training or self.p == 0:
             return None

@@ -13,6 +13,11 @@ from kerasish.trees import sample_shapes
 from kerasish.types import Device, Shape
 
 
+def size_or_none(who: str, value: int | None) -> int | None:
+    """Hands a size back if it is one, or None, which leaves it to build."""
+    return value if value is None else check_count(who, value, 1, "Leave it out to infer it.")
+
+
 class Sized(Module):
     """Base of modules whose two sizes come first, and of which the first may be left out.
 
