@@ -92,7 +92,7 @@ class Recurrent(nn.RNNBase):
 
     return_sequences = return_state = False
 
-    def forward(self, x: Any) -> Any:  # type: ignore[override]
+    def forward(self, x: Any) -> Any:
         x, *starts = x if isinstance(x, tuple) else (x,)
         starts = [start.transpose(0, 1).contiguous() for start in starts]
         y, ends = super().forward(x, tuple(starts) if len(starts) > 1 else (starts or [None])[0])
@@ -102,15 +102,15 @@ class Recurrent(nn.RNNBase):
         return (y, *(end.transpose(0, 1) for end in ends)) if self.return_state else y
 
 
-class RNN(Recurrent, nn.RNN):
+class RNN(Recurrent, nn.RNN):  # type: ignore[misc]
     """torch's RNN, called as kerasish's."""
 
 
-class LSTM(Recurrent, nn.LSTM):
+class LSTM(Recurrent, nn.LSTM):  # type: ignore[misc]
     """torch's LSTM, called as kerasish's."""
 
 
-class GRU(Recurrent, nn.GRU):
+class GRU(Recurrent, nn.GRU):  # type: ignore[misc]
     """torch's GRU, called as kerasish's."""
 
 

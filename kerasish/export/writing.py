@@ -12,8 +12,8 @@ import torch
 from torch import nn
 
 from kerasish import containers, layers
-from kerasish.containers.branches import _Through
 from kerasish.export import containers as wiring
+from kerasish.export import layers as outside
 from kerasish.export.agreement import compare, drawn
 from kerasish.module import Module
 from kerasish.trees import mapped
@@ -106,22 +106,43 @@ def twin_of(module: Module, made: dict[int, nn.Module] | None = None) -> nn.Modu
     return made[id(module)]
 
 
-def _namesake(module: Module) -> nn.Module:
-    """The class of torch of the same name with the same settings."""
-    cls = getattr(nn, type(module).__name__)
-    return cls(**settings(module, cls))  # type: ignore[no-any-return]
+def _namesake(module: Module, _: Any = None, cls: Any = None, **more: Any) -> nn.Module:
+    """The class of torch of the same name, or another, with the same settings and some more."""
+    found = getattr(nn, type(module).__name__) if cls is None else cls
+    twin: nn.Module = found(**settings(module, getattr(nn, type(module).__name__)) | more)
+    return twin
 
 
 def settings(module: Module, cls: type) -> dict[str, Any]:
-    """The arguments that torch's class knows; sizes that were inferred are read off the module."""
+    """The arguments that torch's class knows; what was inferred is read off the module."""
     config, found = module.get_config(), {}
-    for name, parameter in inspect.signature(cls).parameters.items():
-        value = config.get(name)
-        if value is None and parameter.default is parameter.empty:
-            value = getattr(module, name, None)
+    for name in inspect.signature(cls).parameters:
+        value, own = config.get(name), getattr(module, name, None)
+        if value is None and isinstance(own, int | float | str | tuple):
+            value = own
         if value is not None and name not in ("device", "dtype"):
             found[name] = value
     return found
+
+
+def _recurrent(module: Any, _: Any) -> nn.Module:
+    """Torch's own constructors take anything: their arguments are those of their base."""
+    known = [*inspect.signature(nn.RNNBase).parameters, "nonlinearity"]
+    config = {name: value for name, value in module.get_config().items() if name in known[1:]}
+    config |= {"input_size": module.input_size, "hidden_size": module.hidden_size,
+               "batch_first": True}
+    twin = getattr(outside, type(module).__name__)(**config)
+    twin.return_sequences, twin.return_state = module.return_sequences, module.return_state
+    return twin  # type: ignore[no-any-return]
+
+
+def _attending(module: Any, twin: Callable[[Module], nn.Module]) -> nn.Module:
+    more: dict[str, Any] = {"batch_first": True}
+    if hasattr(module, "activation"):
+        more["activation"] = twin(module.activation)
+    made = _namesake(module, cls=getattr(outside, type(module).__name__), **more)
+    made.causal = module.causal
+    return made
 
 
 def _graph(module: Any, twin: Callable[[Module], nn.Module]) -> nn.Module:
@@ -132,10 +153,25 @@ def _graph(module: Any, twin: Callable[[Module], nn.Module]) -> nn.Module:
 
 Twin = Callable[[Any, Callable[[Module], nn.Module]], nn.Module]
 TWINS: dict[type[Module], Twin] = {
+    layers.Bilinear: partial(_namesake, cls=outside.Bilinear),
+    layers.Reshape: lambda m, _: outside.Reshape(m.target_shape),
+    layers.Permute: lambda m, _: outside.Permute(m.dims),
+    layers.Lambda: lambda m, _: outside.Function(m.function),
+    layers.GaussianNoise: lambda m, _: outside.GaussianNoise(m.stddev),
+    layers.GlobalAvgPool: lambda m, _: outside.GlobalPool(False, m.keepdims),
+    layers.GlobalMaxPool: lambda m, _: outside.GlobalPool(True, m.keepdims),
+    layers.PositionalEncoding: lambda m, _: outside.PositionalEncoding(),
+    layers.RNN: _recurrent,
+    layers.LSTM: _recurrent,
+    layers.GRU: _recurrent,
+    layers.MultiheadAttention: _attending,
+    layers.TransformerEncoderLayer: _attending,
+    layers.TransformerDecoderLayer: _attending,
+    layers.TransformerEncoder: lambda m, twin: outside.TransformerEncoder(
+        list(map(twin, m.layers)), None if m.norm is None else twin(m.norm)),
     containers.Sequential: lambda m, twin: nn.Sequential(*map(twin, m.layers)),
     containers.Residual: lambda m, twin: wiring.Residual(
         twin(m.body), twin(m.shortcut), twin(m.merge)),
-    _Through: lambda m, _: nn.Identity(),
     containers.Parallel: lambda m, twin: wiring.Parallel(
         map(twin, m.branches), None if m.merge is None else twin(m.merge)),
     containers.Concat: lambda m, _: wiring.Merge(partial(torch.cat, dim=m.axis)),

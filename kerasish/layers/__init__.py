@@ -9,6 +9,7 @@ from kerasish.layers.adaptivepool import (
     AdaptiveMaxPool3d,
 )
 from kerasish.layers.alpha_dropout import AlphaDropout
+from kerasish.layers.attention import MultiheadAttention
 from kerasish.layers.avgpool import AvgPool1d, AvgPool2d, AvgPool3d
 from kerasish.layers.batch_norm import BatchNorm1d, BatchNorm2d, BatchNorm3d
 from kerasish.layers.bilinear import Bilinear
@@ -23,10 +24,6 @@ from kerasish.layers.constantpad import (
     ZeroPad3d,
 )
 from kerasish.layers.convolutions import Conv1d, Conv2d, Conv3d
-from kerasish.layers.attention import MultiheadAttention
-from kerasish.layers.batch_norm import BatchNorm1d, BatchNorm2d, BatchNorm3d
-from kerasish.layers.bilinear import Bilinear
-from kerasish.layers.channel_dropout import Dropout1d, Dropout2d, Dropout3d
 from kerasish.layers.dropout import Dropout
 from kerasish.layers.embedding import Embedding
 from kerasish.layers.exponentials import CELU, ELU, SELU
@@ -37,7 +34,6 @@ from kerasish.layers.gaussian_noise import GaussianNoise
 from kerasish.layers.globalpool import GlobalAvgPool, GlobalMaxPool
 from kerasish.layers.group_norm import GroupNorm
 from kerasish.layers.gru import GRU
-from kerasish.layers.group_norm import GroupNorm
 from kerasish.layers.hard import Hardsigmoid, Hardswish, Hardtanh, ReLU6
 from kerasish.layers.identity import Identity
 from kerasish.layers.instance_norm import InstanceNorm1d, InstanceNorm2d, InstanceNorm3d
@@ -48,7 +44,6 @@ from kerasish.layers.lstm import LSTM
 from kerasish.layers.maxpool import MaxPool1d, MaxPool2d, MaxPool3d
 from kerasish.layers.permute import Permute
 from kerasish.layers.pixelshuffle import PixelShuffle, PixelUnshuffle
-from kerasish.layers.permute import Permute
 from kerasish.layers.positions import PositionalEncoding
 from kerasish.layers.prelu import PReLU
 from kerasish.layers.rectifiers import LeakyReLU, ReLU, Threshold
@@ -67,17 +62,17 @@ from kerasish.layers.shrinking import Hardshrink, Softshrink, Tanhshrink
 from kerasish.layers.sigmoids import Sigmoid, Softsign, Tanh
 from kerasish.layers.softmax import LogSoftmax, Softmax, Softmin
 from kerasish.layers.softplus import LogSigmoid, Softplus
+from kerasish.layers.transformers import (
+    TransformerDecoderLayer,
+    TransformerEncoder,
+    TransformerEncoderLayer,
+)
 from kerasish.layers.transposed_convolutions import (
     ConvTranspose1d,
     ConvTranspose2d,
     ConvTranspose3d,
 )
 from kerasish.layers.upsample import Upsample
-from kerasish.layers.transformers import (
-    TransformerDecoderLayer,
-    TransformerEncoder,
-    TransformerEncoderLayer,
-)
 
 __all__ = [
     "CELU",
@@ -143,14 +138,11 @@ __all__ = [
     "MaxPool2d",
     "MaxPool3d",
     "Mish",
+    "MultiheadAttention",
     "PReLU",
     "Permute",
     "PixelShuffle",
     "PixelUnshuffle",
-    "Mish",
-    "MultiheadAttention",
-    "PReLU",
-    "Permute",
     "PositionalEncoding",
     "RMSNorm",
     "ReLU",
