@@ -20,7 +20,7 @@ from kerasish.optimizers import Optimizer
 from kerasish.parameter import Parameter
 from kerasish.plan import Plan
 from kerasish.random import drawing_from
-from kerasish.trees import mapped
+from kerasish.trees import batch_size, mapped
 
 
 class Trainer:
@@ -33,6 +33,7 @@ class Trainer:
     _skips_dx: bool
     _penalized: list[Parameter]
     _penalties_at = -1
+    _rows = 1
 
     stop_training = False
     """Set it in a hook to end training after the batch or the epoch."""
@@ -80,6 +81,9 @@ class Trainer:
 
     def backward(self, dy: Any) -> None:
         """Adds the gradients of one batch into the parameters, going no further than needed."""
+        if self.optimizer.accumulates:
+            self._rows = rows = batch_size(dy)
+            dy = mapped(lambda part: part * rows, dy)
         if self._skips_dx:
             self.module.backward(dy, need_dx=False)  # type: ignore[call-arg]
         else:
@@ -89,8 +93,8 @@ class Trainer:
         """Updates the parameters from their gradients, and clears these."""
         for hook in self._after_backward:
             hook(self.batch)
-        self.optimizer.step()
-        self.optimizer.zero_grad()
+        if self.optimizer.step(self._rows):
+            self.optimizer.zero_grad()
         self.batches_trained += 1
 
     def require_unwound(self) -> None:
@@ -141,6 +145,8 @@ class Trainer:
             noise = drawing_from(partial(plan.noise, epoch, self.device))
             with mode(parts, training=True), noise:
                 self.train_epoch(batches, hooks)
+                if self.optimizer.flush():  # micro-batches that are left over
+                    self.optimizer.zero_grad()
             logs = self.scores.final_results()
             if plan.validation is not None:
                 validation = self.test_epoch(plan.validation.batches(plan.batch_size), hooks)
@@ -149,6 +155,7 @@ class Trainer:
             hooks.on_epoch_end(epoch, dict(logs))  # what callbacks add stays with this epoch
             if self.stop_training:
                 break
+        self.optimizer.finalize()
         hooks.on_train_end(logs)
 
     def train_epoch(self, batches: Iterable[Batch], hooks: CallbackList) -> None:

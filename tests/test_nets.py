@@ -59,7 +59,7 @@ def transformer(words: int = 50, classes: int = 5) -> Sequential:
     """Four encoder layers over words; the mean over positions decides."""
     layer = TransformerEncoderLayer(nhead=4, dim_feedforward=64, dropout=0.0)
     return Sequential(Embedding(words, 32), PositionalEncoding(), TransformerEncoder(layer, 4),
-                      Permute(2, 1), GlobalAvgPool(), Linear(classes))
+                      Permute((2, 1)), GlobalAvgPool(), Linear(classes))
 
 
 def unet(channels: int = 4, depth: int = 3) -> Graph:

@@ -114,23 +114,29 @@ class GRU(Recurrent, nn.GRU):  # type: ignore[misc]
     """torch's GRU, called as kerasish's."""
 
 
-def _masks(x: Any, tensors: tuple[str, ...]) -> dict[str, Any]:
-    """What attention is given, by name."""
+def _by_name(x: Any, names: tuple[str, ...]) -> dict[str, Any]:
+    """What attention is given, whatever structure it comes in."""
     if isinstance(x, dict):
         return x
-    return dict(zip(tensors, x if isinstance(x, tuple) else (x,), strict=False))
+    return dict(zip(names, x if isinstance(x, tuple) else (x,), strict=False))
 
 
-def _mask(mask: Any, causal: bool, length: int, keys: int, like: Tensor) -> Any:
-    """A mask as torch takes it, for each head of each sample where it differs among them."""
+def _masks(
+    mask: Any, padding: Any, query: Tensor, key: Tensor, heads: int, causal: bool
+) -> tuple[Any, Any]:
+    """Masks as torch takes them: for each head of each sample where they differ, of one type."""
     if mask is not None and mask.dim() == 4:
         mask = mask.flatten(0, 1)
-    if not causal:
-        return mask
-    future = torch.ones(length, keys, dtype=torch.bool, device=like.device).triu(1)
-    if mask is None or mask.dtype == torch.bool:
-        return future if mask is None else mask | future
-    return mask.masked_fill(future, -math.inf)
+    elif mask is not None and mask.dim() == 3 and len(mask) == len(query):
+        mask = mask.repeat_interleave(heads, 0)
+    if causal:
+        future = torch.ones(query.shape[1], key.shape[1], dtype=torch.bool, device=query.device)
+        future = future.triu(1)
+        mask = future if mask is None else (
+            mask | future if mask.dtype == torch.bool else mask.masked_fill(future, -math.inf))
+    if mask is not None and padding is not None and mask.dtype != padding.dtype:
+        padding = torch.zeros_like(padding, dtype=mask.dtype).masked_fill(padding, -math.inf)
+    return mask, padding
 
 
 class MultiheadAttention(nn.MultiheadAttention):
@@ -139,15 +145,13 @@ class MultiheadAttention(nn.MultiheadAttention):
     causal = False
 
     def forward(self, x: Any) -> Any:  # type: ignore[override]
-        given = _masks(x, ("query", "key", "value"))
+        given = _by_name(x, ("query", "key", "value"))
         query = given["query"]
         key = query if given.get("key") is None else given["key"]
         value = key if given.get("value") is None else given["value"]
-        mask = given.get("attn_mask")
-        if mask is not None and mask.dim() == 3 and len(mask) == len(query):
-            mask = mask.repeat_interleave(self.num_heads, 0)
-        mask = _mask(mask, self.causal, query.shape[1], key.shape[1], query)
-        return super().forward(query, key, value, given.get("key_padding_mask"), False, mask)[0]
+        mask, padding = _masks(given.get("attn_mask"), given.get("key_padding_mask"), query, key,
+                               self.num_heads, self.causal)
+        return super().forward(query, key, value, padding, need_weights=False, attn_mask=mask)[0]
 
 
 class TransformerEncoderLayer(nn.TransformerEncoderLayer):
@@ -156,10 +160,11 @@ class TransformerEncoderLayer(nn.TransformerEncoderLayer):
     causal = False
 
     def forward(self, x: Any) -> Any:  # type: ignore[override]
-        given = _masks(x, ("src",))
-        src = given["src"]
-        mask = _mask(given.get("src_mask"), self.causal, src.shape[1], src.shape[1], src)
-        return super().forward(src, mask, given.get("src_key_padding_mask"))
+        given = _by_name(x, ("src",))
+        src, heads = given["src"], self.self_attn.num_heads
+        mask, padding = _masks(given.get("src_mask"), given.get("src_key_padding_mask"), src, src,
+                               heads, self.causal)
+        return super().forward(src, mask, padding)
 
 
 class TransformerDecoderLayer(nn.TransformerDecoderLayer):
@@ -168,12 +173,14 @@ class TransformerDecoderLayer(nn.TransformerDecoderLayer):
     causal = False
 
     def forward(self, x: Any) -> Any:  # type: ignore[override]
-        given = _masks(x, ("tgt", "memory"))
-        tgt, memory = given["tgt"], given["memory"]
-        mask = _mask(given.get("tgt_mask"), self.causal, tgt.shape[1], tgt.shape[1], tgt)
-        return super().forward(tgt, memory, mask, given.get("memory_mask"),
-                               given.get("tgt_key_padding_mask"),
-                               given.get("memory_key_padding_mask"))
+        given = _by_name(x, ("tgt", "memory"))
+        tgt, memory, heads = given["tgt"], given["memory"], self.self_attn.num_heads
+        mask, padding = _masks(given.get("tgt_mask"), given.get("tgt_key_padding_mask"), tgt, tgt,
+                               heads, self.causal)
+        memory_mask, memory_padding = _masks(
+            given.get("memory_mask"), given.get("memory_key_padding_mask"), tgt, memory, heads,
+            False)
+        return super().forward(tgt, memory, mask, memory_mask, padding, memory_padding)
 
 
 class TransformerEncoder(nn.Module):

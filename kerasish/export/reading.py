@@ -54,7 +54,7 @@ def _settings(module: nn.Module) -> dict[str, Any]:
     found = {name: getattr(module, name) for name in known if hasattr(module, name)}
     if "bias" in found:
         found["bias"] = module.bias is not None
-    weight = next(module.parameters(), None)
-    if weight is not None and weight.dtype != torch.get_default_dtype():
-        found["dtype"] = weight.dtype
+    floats = [value for value in module.state_dict().values() if value.is_floating_point()]
+    if floats and floats[0].dtype != torch.get_default_dtype():
+        found["dtype"] = floats[0].dtype
     return found

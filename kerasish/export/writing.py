@@ -43,10 +43,10 @@ def to_torch(model: Any, check: bool = True, sample: Any = None) -> nn.Module:
     """
     module = _module("to_torch", model)
     twin = twin_of(module)
-    twin.load_state_dict(module.state_dict())
-    first = next(module.parameters(), None)
-    if first is not None:
-        twin.to(first.data.device, first.data.dtype)
+    state = module.state_dict()
+    twin.load_state_dict(state)
+    for value in [value for value in state.values() if value.is_floating_point()][:1]:
+        twin.to(value.device, value.dtype)
     twin.train(module.training)
     if check:
         found = compare(module, twin, sample)
@@ -138,8 +138,8 @@ def _recurrent(module: Any, _: Any) -> nn.Module:
 
 def _attending(module: Any, twin: Callable[[Module], nn.Module]) -> nn.Module:
     more: dict[str, Any] = {"batch_first": True}
-    if hasattr(module, "activation"):
-        more["activation"] = twin(module.activation)
+    if module.get_config().get("activation", "") not in ("", "relu", "gelu"):
+        more["activation"] = twin(module.activation).forward  # torch's copies lose a module
     made = _namesake(module, cls=getattr(outside, type(module).__name__), **more)
     made.causal = module.causal
     return made
