@@ -251,6 +251,13 @@ def test_the_first_layer_of_an_encoder_leaves_out_dx_where_nobody_needs_it(need_
     assert asked == [True, True, need_dx]
 
 
+@pytest.mark.parametrize("make", [layer, lambda: TransformerEncoder(layer(), 2)])
+def test_leaving_out_dx_gives_none_for_a_dict_as_well(make) -> None:
+    module = built(make())
+    y = module(padded())
+    assert module.backward(torch.ones_like(y), need_dx=False) is None
+
+
 @every_kind
 def test_recomputing_gives_the_same_numbers(make) -> None:
     module = make()
