@@ -313,7 +313,7 @@ def own_loss(y_true, y_pred):
 
 WRONG_CHOICES = [
     ("unknown optimizer", {"optimizer": "adamm"}, ValueError,
-     ("compile(optimizer)", "'adamm'", "Did you mean 'adam'?")),
+     ("compile(optimizer)", "'adamm'", "Did you mean 'adam'")),
     ("unknown optimizer with nothing near", {"optimizer": "zzz"}, ValueError,
      ("compile(optimizer)", "'zzz'", "'adam'", "'sgd'")),
     ("optimizer class", {"optimizer": Adam}, TypeError, ("compile(optimizer)", "Adam(...)")),

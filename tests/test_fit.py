@@ -242,6 +242,15 @@ READS = {f"aten::{name}" for name in
          ("item", "_local_scalar_dense", "is_nonzero", "equal", "nonzero")}
 
 
+def in_fused_kernel(event) -> bool:
+    """An optimizer's kernel takes the step from the host's memory on the CPU, elsewhere there."""
+    while event.cpu_parent is not None:
+        event = event.cpu_parent
+        if event.name.startswith("aten::_fused_"):
+            return True
+    return False
+
+
 @pytest.mark.filterwarnings("ignore")  # the profiler's own
 def test_no_number_is_read_from_the_device_inside_the_batch_loop(monkeypatch) -> None:
     copies = []
@@ -272,7 +281,7 @@ def test_no_number_is_read_from_the_device_inside_the_batch_loop(monkeypatch) ->
     model = Watched(Linear(3), Dropout(0.5), Tanh(), Linear(1), Tanh(), device="cpu")
     model.compile(optimizer=Adam(0.01), loss="mse", metrics=["accuracy", "mae", "mse"])
     model.fit(*data(16), batch_size=2, verbose=0)
-    operations = {event.name for event in model.watch.events()}
+    operations = {event.name for event in model.watch.events() if not in_fused_kernel(event)}
     assert "aten::addmm" in operations, "the profiler sees the step"
     assert not operations & READS and not model.copied
 
