@@ -157,7 +157,7 @@ class Model(Compilable):
         with self._undone_on_error():
             self._make_ready(data)
         scores, (batch,) = self.scores.fresh(), self._placed(data).batches(len(data))
-        with self._training_alone("train_on_batch"), self.cleared_after():
+        with self._training_alone("train_on_batch"), self.cleared_after(gathers=True):
             with mode(self.module.modules(), training=True), torch.inference_mode():
                 scores.update(*self.train_step(*batch), *batch[1:], self.loss.values)
         return _answer(scores.final_results(), return_dict)

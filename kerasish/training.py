@@ -121,17 +121,27 @@ class Trainer:
             yield
 
     @contextmanager
-    def cleared_after(self) -> Iterator[None]:
-        """Leaves no gradient, saved tensor or hook behind, also when a step fails half-way."""
-        self._forget()
+    def cleared_after(self, gathers: bool = False) -> Iterator[None]:
+        """Leaves no gradient, saved tensor or hook behind, also when a step fails half-way.
+
+        With gathers=True, micro-batches may wait for an update in a later call.
+        """
+        waits = gathers and self.optimizer.accumulates
+        if not waits:
+            self._forget()
         try:
             yield
+        except BaseException:
+            waits = False
+            raise
         finally:
             self._after_backward = ()
-            self._forget()
+            if not waits:
+                self._forget()
 
     def _forget(self) -> None:
         self.module.zero_grad()
+        self.optimizer.zero_grad()
         self.loss.forget()
 
     def train_epochs(self, plan: Plan, hooks: CallbackList) -> None:
