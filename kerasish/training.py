@@ -12,41 +12,26 @@ import torch
 from torch import Tensor
 
 from kerasish.data import Batch
-from kerasish.hooks import CallbackList, Hook
-from kerasish.losses import Loss
+from kerasish.hooks import CallbackList
 from kerasish.metrics import RunningLogs, Scores
 from kerasish.module import Module
-from kerasish.optimizers import Optimizer
-from kerasish.parameter import Parameter
 from kerasish.plan import Plan
 from kerasish.random import drawing_from
-from kerasish.trees import batch_size, mapped
+from kerasish.stepping import Stepper
+from kerasish.trees import mapped
 
 
-class Trainer:
+class Trainer(Stepper):
     """A module with a loss and an optimizer, and the loop that trains it."""
 
-    module: Module
-    loss: Loss
-    optimizer: Optimizer
     device: torch.device
-    _skips_dx: bool
-    _penalized: list[Parameter]
-    _penalties_at = -1
-    _rows = 1
 
     stop_training = False
     """Set it in a hook to end training after the batch or the epoch."""
     epochs_trained = 0
-    batches_trained = 0
-    """Epochs ended and batches trained in all fits so far: logs that go on across fits count with
-    them. A fit that starts at a later `initial_epoch` counts the epochs before it as done."""
-    batch = 0
-    """The batch of the epoch that is being trained."""
-    unwound = False
-    """Whether the first step of this fit has left nothing saved; looked at once a fit."""
+    """Epochs ended in all fits so far; a fit that starts at a later `initial_epoch` counts the
+    epochs before it as done."""
     _scores: Scores | None = None
-    _after_backward: tuple[Hook, ...] = ()
 
     @property
     def scores(self) -> Scores:
@@ -56,61 +41,6 @@ class Trainer:
                                "has not. Call fit or evaluate first.")
         return self._scores
 
-    def train_step(
-        self, x: Any, y: Any, sample_weight: Tensor | None = None
-    ) -> tuple[Tensor, Any]:
-        """One batch: forward, loss, backward, update. Override it for another kind of training.
-
-        Returns: the loss before the update, a 0-dim tensor, and the predictions.
-        """
-        y_pred = self.module.forward(x)
-        loss = self.objective(y_pred, y, sample_weight)
-        self.backward(self.loss.backward())
-        self.step()
-        return loss, y_pred
-
-    def objective(self, y_pred: Any, y: Any, sample_weight: Tensor | None = None) -> Tensor:
-        """The loss, and the penalties of regularizers, whose gradients the optimizer adds."""
-        if self._penalties_at != Parameter.revisions:
-            self._penalized = [p for p in self.module.parameters() if p.regularizer and p.trainable]
-            self._penalties_at = Parameter.revisions
-        loss = self.loss.forward(y_pred, y, sample_weight)
-        for parameter in self._penalized:
-            loss = loss + parameter.regularizer.penalty(parameter.data)
-        return loss
-
-    def backward(self, dy: Any) -> None:
-        """Adds the gradients of one batch into the parameters, going no further than needed."""
-        if self.optimizer.accumulates:
-            self._rows = rows = batch_size(dy)
-            dy = mapped(lambda part: part * rows, dy)
-        if self._skips_dx:
-            self.module.backward(dy, need_dx=False)  # type: ignore[call-arg]
-        else:
-            self.module.backward(dy)
-
-    def step(self) -> None:
-        """Updates the parameters from their gradients, and clears these."""
-        for hook in self._after_backward:
-            hook(self.batch)
-        if self.optimizer.step(self._rows):
-            self.optimizer.zero_grad()
-        self.batches_trained += 1
-
-    def require_unwound(self) -> None:
-        """Refuses a module whose backward did not take back all that its forward saved.
-
-        Raises: RuntimeError naming it.
-        """
-        self.unwound = True
-        for path, part in self.module.named_modules():
-            if part._saved:
-                raise RuntimeError(
-                    f"{part!r} at {path!r} expects one backward for each forward; got "
-                    f"{len(part._saved)} forward calls that no backward went back through. Take "
-                    "saved_tensors() once in backward, and go back through each use of a module."
-                )
-
     @contextmanager
     def evaluating(self) -> Iterator[None]:
         """Evaluation mode, and nothing saved for backward, by torch or by modules."""
@@ -119,30 +49,6 @@ class Trainer:
             stack.enter_context(self.module.inference())
             stack.enter_context(torch.inference_mode())
             yield
-
-    @contextmanager
-    def cleared_after(self, gathers: bool = False) -> Iterator[None]:
-        """Leaves no gradient, saved tensor or hook behind, also when a step fails half-way.
-
-        With gathers=True, micro-batches may wait for an update in a later call.
-        """
-        waits = gathers and self.optimizer.accumulates
-        if not waits:
-            self._forget()
-        try:
-            yield
-        except BaseException:
-            waits = False
-            raise
-        finally:
-            self._after_backward = ()
-            if not waits:
-                self._forget()
-
-    def _forget(self) -> None:
-        self.module.zero_grad()
-        self.optimizer.zero_grad()
-        self.loss.forget()
 
     def train_epochs(self, plan: Plan, hooks: CallbackList) -> None:
         """Trains epoch after epoch: the loop that `fit` is about."""

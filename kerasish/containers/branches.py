@@ -5,7 +5,7 @@ from functools import reduce
 from typing import Any, ClassVar
 
 from kerasish.containers.merges import Add, leaves_of_shapes
-from kerasish.layers.identity import Identity
+from kerasish.layers.shaping.identity import Identity
 from kerasish.module import Module
 from kerasish.places import at, require_dy
 from kerasish.trees import leaves, shape_of, summed

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from kerasish.layers import Conv1d, Conv2d, ConvTranspose2d
-from kerasish.layers.borders import Border
-from kerasish.layers.convolving import Convolving
+from kerasish.layers.convolutions.borders import Border
+from kerasish.layers.convolutions.convolving import Convolving
 
 
 def built(conv: Convolving, *shape: int) -> Convolving:

@@ -15,7 +15,7 @@ from kerasish.layers import (
     ConvTranspose2d,
     ConvTranspose3d,
 )
-from kerasish.layers.convolving import Convolving
+from kerasish.layers.convolutions.convolving import Convolving
 from tests.layers.test_borders import built, refused
 from tests.table import numbers
 

@@ -6,7 +6,7 @@ import pytest
 
 from kerasish import layers
 from kerasish.layers import GELU, Identity, LeakyReLU, Linear, ReLU, ReLU6, SiLU, Tanh
-from kerasish.layers.named import activation
+from kerasish.layers.activations.named import activation
 
 
 @pytest.mark.parametrize(("name", "cls"), [

@@ -12,8 +12,8 @@ from kerasish import Model, Sequential, set_seed
 from kerasish.containers import Graph, Input, Pick, Recompute
 from kerasish.gradcheck import check_gradients
 from kerasish.layers import GRU, LSTM, RNN, Linear
-from kerasish.layers.recurrence import Recurrence
-from kerasish.layers.walks import Walk
+from kerasish.layers.recurrent.recurrence import Recurrence
+from kerasish.layers.recurrent.walks import Walk
 
 LAYERS = [RNN, LSTM, GRU]
 every_layer = pytest.mark.parametrize("make", LAYERS, ids=lambda make: make.__name__)

@@ -1,0 +1,142 @@
+"""The largest number of each window."""
+
+import math
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from kerasish.layers.pooling.windows import Windowed
+from kerasish.types import Shape
+
+_Forward = Callable[..., tuple[Tensor, Tensor]]
+_Backward = Callable[..., Tensor]
+_max_pool2d: _Forward = torch.ops.aten.max_pool2d_with_indices.default
+_max_pool2d_backward: _Backward = torch.ops.aten.max_pool2d_with_indices_backward.default
+_max_pool3d: _Forward = torch.ops.aten.max_pool3d_with_indices.default
+_max_pool3d_backward: _Backward = torch.ops.aten.max_pool3d_with_indices_backward.default
+
+
+class MaxPool(Windowed):
+    """Base of MaxPool1d, MaxPool2d and MaxPool3d: keeps the largest number of each window.
+
+        y[o] = max over k of x[o · stride + k · dilation - padding]
+
+    Shapes: an axis of size S becomes one of ⌊(S + 2 padding - dilation (kernel_size - 1) - 1) /
+        stride⌋ + 1; with ceil_mode it is ⌈...⌉, less a window that would start behind x.
+    Backward: dx is the sum of the dy of all windows that an element is the largest of; of equal
+        ones the first counts. Places are kept from forward, and of x its shape alone.
+    Raises: ValueError if a setting is no whole number, padding is more than half of kernel_size,
+        x has other axes, or no window fits.
+
+    Args:
+        kernel_size: size of a window; this and the next three are one number, or one for each axis.
+        stride: from window to window, kernel_size if None.
+        padding: on both sides of an axis; what lies there is never the largest.
+        dilation: from element to element within a window.
+        return_indices: False; a module has one output.
+        ceil_mode: whether windows that stick out count.
+    """
+
+    formula: ClassVar[str] = "y = max of x over each window"
+    backward_reads: ClassVar[frozenset[str]] = frozenset()
+    returns_view: ClassVar[bool] = False
+    forward_kernel: ClassVar[_Forward] = _max_pool2d
+    backward_kernel: ClassVar[_Backward] = _max_pool2d_backward
+
+    def __init__(
+        self,
+        kernel_size: Any,
+        stride: Any = None,
+        padding: Any = 0,
+        dilation: Any = 1,
+        return_indices: bool = False,
+        ceil_mode: bool = False,
+    ) -> None:
+        refuse_indices(type(self).__name__, return_indices)
+        self.return_indices = False
+        self.keep_window(kernel_size, stride, padding, dilation, ceil_mode)
+
+    def forward(self, x: Tensor) -> Tensor:
+        images = self.as_images(x)
+        y, indices = self.forward_kernel(images, *self._window, self.ceil_mode)
+        self.save_for_backward(images.shape, images.stride(), indices)
+        return self.as_given(y)
+
+    def backward(self, dy: Tensor) -> Tensor:
+        *layout, indices = self.saved_tensors()
+        dy = self.as_images(dy)
+        x = dy.new_empty_strided(*layout)  # no numbers: its shape and layout are read alone
+        return self.as_given(
+            self.backward_kernel(dy, x, *self._window, self.ceil_mode, indices))
+
+    def own_bytes(self, shape: Shape) -> int:
+        return indices_bytes(self.shape_of_y(shape))
+
+
+def refuse_indices(who: str, return_indices: Any) -> None:
+    """Refuses a second output.
+
+    Raises: ValueError if it is asked for.
+    """
+    if return_indices:
+        raise ValueError(
+            f"{who}(return_indices) expects False: a module has one output; got "
+            f"{return_indices!r}. Leave it out."
+        )
+
+
+def indices_bytes(shape: Shape) -> int:
+    """Bytes that the places of so many numbers take."""
+    return torch.int64.itemsize * math.prod(shape)
+
+
+class MaxPool1d(MaxPool):
+    """Keeps the largest number of each window of a line.
+
+        y[n, c, o] = max over k of x[n, c, o · stride + k · dilation - padding]
+
+    Shapes: x (N, C, L), y (N, C, L').
+    Arguments, sizes, backward and errors: see its base, MaxPool.
+
+    Example:
+        >>> MaxPool1d(2)(torch.tensor([[[1.0, 3.0, 2.0, 0.0]]]))
+        tensor([[[3., 2.]]])
+    """
+
+    axes: ClassVar[int] = 1
+
+
+class MaxPool2d(MaxPool):
+    """Keeps the largest number of each window of an image.
+
+        y[n, c, o, p] = max over k, l of x[n, c, o · stride + k · dilation - padding, p · ...]
+
+    Shapes: x (N, C, H, W), y (N, C, H', W').
+    Arguments, sizes, backward and errors: see its base, MaxPool.
+
+    Example:
+        >>> MaxPool2d(3, stride=2, padding=1).build((64, 112, 112))
+        (64, 56, 56)
+    """
+
+    axes: ClassVar[int] = 2
+
+
+class MaxPool3d(MaxPool):
+    """Keeps the largest number of each window of a volume.
+
+        y[n, c, o, p, q] = max over j, k, l of x[n, c, o · stride + j · dilation - padding, p · ...]
+
+    Shapes: x (N, C, D, H, W), y (N, C, D', H', W').
+    Arguments, sizes, backward and errors: see its base, MaxPool.
+
+    Example:
+        >>> MaxPool3d(2).build((8, 16, 16, 16))
+        (8, 8, 8, 8)
+    """
+
+    axes: ClassVar[int] = 3
+    forward_kernel: ClassVar[_Forward] = _max_pool3d
+    backward_kernel: ClassVar[_Backward] = _max_pool3d_backward

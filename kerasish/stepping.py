@@ -1,0 +1,113 @@
+"""One step of training: forward, loss, backward, update. It says what each of them needs to do."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from torch import Tensor
+
+from kerasish.hooks import Hook
+from kerasish.losses import Loss
+from kerasish.module import Module
+from kerasish.optimizers import Optimizer
+from kerasish.parameter import Parameter
+from kerasish.trees import batch_size, mapped
+
+
+class Stepper:
+    """A module with a loss and an optimizer, and the step that trains it on one batch."""
+
+    module: Module
+    loss: Loss
+    optimizer: Optimizer
+    _skips_dx: bool
+
+    batch = 0
+    """The batch of the epoch that is being trained."""
+    batches_trained = 0
+    """Batches trained in all fits so far: logs that go on across fits count with them."""
+    unwound = False
+    """Whether the first step of this fit has left nothing saved; looked at once a fit."""
+    _after_backward: tuple[Hook, ...] = ()
+    _penalized: list[Parameter]
+    _penalties_at = -1
+    _rows = 1
+
+    def train_step(
+        self, x: Any, y: Any, sample_weight: Tensor | None = None
+    ) -> tuple[Tensor, Any]:
+        """One batch: forward, loss, backward, update. Override it for another kind of training.
+
+        Returns: the loss before the update, a 0-dim tensor, and the predictions.
+        """
+        y_pred = self.module.forward(x)
+        loss = self.objective(y_pred, y, sample_weight)
+        self.backward(self.loss.backward())
+        self.step()
+        return loss, y_pred
+
+    def objective(self, y_pred: Any, y: Any, sample_weight: Tensor | None = None) -> Tensor:
+        """The loss, and the penalties of regularizers, whose gradients the optimizer adds."""
+        if self._penalties_at != Parameter.revisions:
+            self._penalized = [p for p in self.module.parameters() if p.regularizer and p.trainable]
+            self._penalties_at = Parameter.revisions
+        loss = self.loss.forward(y_pred, y, sample_weight)
+        for parameter in self._penalized:
+            loss = loss + parameter.regularizer.penalty(parameter.data)
+        return loss
+
+    def backward(self, dy: Any) -> None:
+        """Adds the gradients of one batch into the parameters, going no further than needed."""
+        if self.optimizer.accumulates:
+            self._rows = rows = batch_size(dy)
+            dy = mapped(lambda part: part * rows, dy)
+        if self._skips_dx:
+            self.module.backward(dy, need_dx=False)  # type: ignore[call-arg]
+        else:
+            self.module.backward(dy)
+
+    def step(self) -> None:
+        """Updates the parameters from their gradients, and clears these."""
+        for hook in self._after_backward:
+            hook(self.batch)
+        if self.optimizer.step(self._rows):
+            self.optimizer.zero_grad()
+        self.batches_trained += 1
+
+    def require_unwound(self) -> None:
+        """Refuses a module whose backward did not take back all that its forward saved.
+
+        Raises: RuntimeError naming it.
+        """
+        self.unwound = True
+        for path, part in self.module.named_modules():
+            if part._saved:
+                raise RuntimeError(
+                    f"{part!r} at {path!r} expects one backward for each forward; got "
+                    f"{len(part._saved)} forward calls that no backward went back through. Take "
+                    "saved_tensors() once in backward, and go back through each use of a module."
+                )
+
+    @contextmanager
+    def cleared_after(self, gathers: bool = False) -> Iterator[None]:
+        """Leaves no gradient, saved tensor or hook behind, also when a step fails half-way.
+
+        With gathers=True, micro-batches may wait for an update in a later call.
+        """
+        waits = gathers and self.optimizer.accumulates
+        if not waits:
+            self._forget()
+        try:
+            yield
+        except BaseException:
+            waits = False
+            raise
+        finally:
+            self._after_backward = ()
+            if not waits:
+                self._forget()
+
+    def _forget(self) -> None:
+        self.module.zero_grad()
+        self.optimizer.zero_grad()
+        self.loss.forget()
