@@ -26,7 +26,7 @@ from kerasish.layers import (
     TransformerEncoderLayer,
 )
 from kerasish.module import Module
-from tests.table import numbers
+from tests.table import numbers, seeded
 
 
 def resnet18(classes: int = 10) -> Sequential:
@@ -98,7 +98,8 @@ every_net = pytest.mark.parametrize("name", NETS)
 def built(name: str) -> tuple[Module, Any]:
     make, batch = NETS[name]
     net, x = make(), batch(3)
-    net.build(tuple(x.shape[1:]))
+    with seeded():
+        net.build(tuple(x.shape[1:]))
     return net, x
 
 
@@ -125,8 +126,9 @@ def test_the_net_learns_a_few_samples_by_heart(name: str) -> None:
     shape = net.output_shape[1:]
     y = torch.arange(3).reshape(-1, *[1] * len(shape)).expand(3, *shape) % 2
     x = x.float() if x.is_floating_point() else x
-    losses = model.fit(x, y, epochs=8, batch_size=3, verbose=0, seed=0).history["loss"]
-    assert losses[-1] < 0.8 * losses[0]
+    epochs = 8 if name == "ResNet-18" else 60
+    losses = model.fit(x, y, epochs=epochs, batch_size=3, verbose=0, seed=0).history["loss"]
+    assert losses[-1] < 0.5 * losses[0]
 
 
 def test_resnet18_has_the_known_number_of_parameters() -> None:
