@@ -29,6 +29,7 @@ def _build_once(build: Callable[[Any, Shape], Shape]) -> Callable[[Any, Shape], 
             self.output_shape = build(self, shape)
             self.input_shape, self.built = shape, True
             self._finish()
+            self._load_awaited()
         elif shape != self.input_shape:
             return _inferred(build, self, shape)
         return self.output_shape
@@ -208,9 +209,6 @@ class Module(Differentiable):
         for name, value in self._set_for_all.items():
             for _, parameter in own:
                 setattr(parameter, name, value)
-        if self._awaiting is not None:
-            awaited, self._awaiting = self._awaiting, None
-            self.load_state_dict(awaited)
 
     def named_children(self) -> Iterator[tuple[str, "Module"]]:
         """The modules among the attributes, with their names."""
@@ -326,7 +324,12 @@ class Module(Differentiable):
         """Copies values in by path as soon as there is a place for them: now, or at build."""
         self._awaiting = {path: value.detach().clone() for path, value in state_dict.items()}
         if self.built:
-            self._finish()
+            self._load_awaited()
+
+    def _load_awaited(self) -> None:
+        if self._awaiting is not None:
+            awaited, self._awaiting = self._awaiting, None
+            self.load_state_dict(awaited)
 
     def __copy__(self) -> "Module":
         twin: Module = type(self).__new__(type(self))

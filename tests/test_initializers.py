@@ -54,7 +54,7 @@ TWINS: list[tuple[Initializer, Callable[[torch.Tensor], torch.Tensor]]] = [
 
 
 @pytest.mark.parametrize("shape", [(5, 3), (3, 5), (4, 4), (6, 2, 3), (2, 3, 3, 2), (1, 1)])
-@pytest.mark.parametrize(("initializer", "twin"), TWINS, ids=[repr(initializer) for initializer, _ in TWINS])
+@pytest.mark.parametrize(("initializer", "twin"), TWINS, ids=[repr(each) for each, _ in TWINS])
 def test_the_numbers_are_those_of_torch(initializer: Initializer, twin: Any,
                                         shape: tuple[int, ...]) -> None:
     torch.manual_seed(7)

@@ -98,7 +98,7 @@ every_net = pytest.mark.parametrize("name", NETS)
 def built(name: str) -> tuple[Module, Any]:
     make, batch = NETS[name]
     net, x = make(), batch(3)
-    with seeded():
+    with seeded(1):  # with these values no step of a finite difference goes over a ReLU's kink
         net.build(tuple(x.shape[1:]))
     return net, x
 

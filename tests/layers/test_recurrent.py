@@ -268,9 +268,9 @@ def test_biases_start_at_zero_and_do_not_decay(make: Any) -> None:
     for name, parameter in module.named_parameters():
         assert parameter.decay == name.startswith("weight") == bool(parameter.data.any())
         assert (parameter.regularizer is not None) == (name == "weight_hh_l0")
-    for weight in (module.weight_ih_l0, module.weight_hh_l0):
-        deviation = math.sqrt(2 / weight.shape[1])
-        assert weight.data.std().item() == pytest.approx(deviation, rel=0.1)
+    weight_ih, weight_hh = module.weight_ih_l0.data, module.weight_hh_l0.data
+    assert weight_ih.std().item() == pytest.approx(math.sqrt(2 / weight_ih.shape[1]), rel=0.1)
+    torch.testing.assert_close(weight_hh.t() @ weight_hh, torch.eye(50), rtol=0, atol=1e-5)
 
 
 @every_layer

@@ -7,21 +7,12 @@ import torch
 from torch import Tensor
 
 from kerasish.checks import check_built, check_count
-from kerasish.initializers import Initializer
+from kerasish.initializers import Normal
 from kerasish.module import Module
 from kerasish.parameter import Parameter
-from kerasish.random import stream
 from kerasish.types import Device, Shape
 
-
-class _StandardNormal(Initializer):
-    """Normal numbers of mean 0 and variance 1."""
-
-    def numbers(self, shape: Shape) -> Tensor:
-        return torch.empty(shape).normal_(generator=stream())
-
-
-_standard_normal = _StandardNormal()
+_standard_normal = Normal(std=1.0)
 
 
 class Embedding(Module):

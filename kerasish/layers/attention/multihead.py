@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from kerasish.checks import check_built, check_count, check_number
-from kerasish.initializers import kaiming_normal, zeros
+from kerasish.initializers import XavierUniform, zeros
 from kerasish.layers.attention.dot_product import attend
 from kerasish.layers.attention.in_projection import InProjection
 from kerasish.layers.attention.inputs import added_to_scores, read
@@ -20,6 +20,7 @@ from kerasish.places import at
 from kerasish.trees import summed
 from kerasish.types import Device, Shape
 
+_xavier = XavierUniform()
 _TENSORS, _MASKS = ("query", "key", "value"), ("key_padding_mask", "attn_mask")
 
 
@@ -40,7 +41,8 @@ class MultiheadAttention(Module):
         dv = Aᵀ dz,  dA = dz vᵀ,  dscores = A (dA - Σ A dA),  dq = dscores k / √d,
         dk = dscoresᵀ q / √d;  then as for a Linear.
     Source: Vaswani et al. (2017), "Attention Is All You Need", eq. 1 and section 3.2.2; initial
-        weights as in `Linear`, biases zero.
+        weights of the projections as in Glorot & Bengio (2010), eq. 16, as in torch, so that scores
+        start small; those of the output as in `Linear`; biases zero.
     Raises: ValueError for sizes that do not fit, for what is not offered, and for masks of another
         shape; TypeError for masks of another type.
 
@@ -157,7 +159,7 @@ class MultiheadAttention(Module):
             self.out_proj.unwind()
 
     def _made(self, rows: int, features: int) -> Parameter:
-        return Parameter(kaiming_normal((rows, features), self.device, self.dtype))
+        return Parameter(_xavier((rows, features), self.device, self.dtype))
 
     def _projections(self, count: int) -> list[InProjection]:
         """The products for so many given tensors: what is made of one tensor is made in one."""

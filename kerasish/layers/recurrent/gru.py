@@ -35,8 +35,9 @@ class GRU(Recurrence):
         da_n the gradients of x, W_ih and b_ih, from da_r, da_z and dm those of W_hh and b_hh.
     Source: Cho et al. (2014), "Learning Phrase Representations using RNN Encoder-Decoder", eqs.
         5 to 8. As in torch, r acts on W_hn h' + b_hn and not on h', which makes one product of
-        three. Initial weights as in He et al. (2015), eq. 10 (torch draws from a narrower uniform
-        distribution); biases start at zero.
+        three. Initial values: W_ih as in He et al. (2015), eq. 10; W_hh
+        orthogonal, as in Saxe et al. (2014), so that what goes round neither grows nor fades (torch
+        draws both from a narrower uniform distribution); biases start at zero.
     Raises: ValueError for sizes below 1, a dropout outside [0, 1], batch_first=False.
 
     Args:

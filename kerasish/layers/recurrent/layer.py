@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from kerasish.checks import check_count, check_number
-from kerasish.initializers import kaiming_normal, zeros
+from kerasish.initializers import Orthogonal, kaiming_normal, zeros
 from kerasish.layers.noise.dropout import Dropout
 from kerasish.layers.sizes import Sized
 from kerasish.parameter import Parameter
@@ -16,6 +16,8 @@ from kerasish.types import Device, Shape
 
 Weights = tuple[Parameter, Parameter, Parameter | None, Parameter | None]
 """weight_ih, weight_hh, bias_ih and bias_hh of one direction of one layer."""
+
+_orthogonal = Orthogonal()
 
 States = list[Tensor]
 """The states (N, H) of one direction of one layer: h, and c if there is one."""
@@ -78,9 +80,10 @@ class Recurrent(Sized):
         ways, size, rows = self._ways, self.hidden_size, self.gates * self.hidden_size
         for index in range(self.num_layers * ways):
             name, made_for = self._name(index), features if index < ways else ways * size
-            for kind, inputs in (("weight_ih", made_for), ("weight_hh", size)):
-                weight = kaiming_normal((rows, inputs), self.device, self.dtype)
-                setattr(self, f"{kind}_{name}", Parameter(weight))
+            weight_ih = kaiming_normal((rows, made_for), self.device, self.dtype)
+            setattr(self, f"weight_ih_{name}", Parameter(weight_ih))
+            weight_hh = _orthogonal((rows, size), self.device, self.dtype)
+            setattr(self, f"weight_hh_{name}", Parameter(weight_hh))
             for kind in ("bias_ih", "bias_hh") if self.use_bias else ():
                 bias = zeros((rows,), self.device, self.dtype)
                 setattr(self, f"{kind}_{name}", Parameter(bias, decay=False))

@@ -39,8 +39,9 @@ class LSTM(Recurrence):
         dx = da W_ih,  dW_ih = daᵀ x,  dW_hh = Σ da_tᵀ h_{t-1},  db_ih = db_hh = Σ da.
         On the CPU in float32 oneDNN's kernel computes the same.
     Source: Hochreiter & Schmidhuber (1997), "Long Short-Term Memory"; the forget gate f: Gers et
-        al. (2000), "Learning to Forget". Initial weights as in He et al. (2015), eq. 10 (torch
-        draws from a narrower uniform distribution); all biases start at zero.
+        al. (2000), "Learning to Forget". Initial values: W_ih as in He et al. (2015), eq. 10; W_hh
+        orthogonal, as in Saxe et al. (2014), so that what goes round neither grows nor fades (torch
+        draws both from a narrower uniform distribution); biases start at zero.
     Raises: ValueError for sizes below 1, a dropout outside [0, 1], batch_first=False, and a
         proj_size: projections are not here.
 

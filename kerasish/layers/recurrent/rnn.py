@@ -30,8 +30,9 @@ class RNN(Recurrence):
         and from step t + 1:  da_t = dh_t φ'(a_t),  dh_{t-1} = da_t W_hh;  and then at once
         dx = da W_ih,  dW_ih = daᵀ x,  dW_hh = Σ da_tᵀ h_{t-1},  db_ih = db_hh = Σ da.
     Source: Elman (1990), "Finding Structure in Time"; Werbos (1990), "Backpropagation through
-        time: what it does and how to do it". Initial weights as in He et al. (2015), eq. 10 (torch
-        draws from a narrower uniform distribution); biases start at zero.
+        time: what it does and how to do it". Initial values: W_ih as in He et al. (2015), eq.
+        10; W_hh orthogonal, as in Saxe et al. (2014), so that what goes round neither grows nor
+        fades (torch draws both from a narrower uniform distribution); biases start at zero.
     Raises: ValueError for sizes below 1, a dropout outside [0, 1], batch_first=False.
 
     Args:
