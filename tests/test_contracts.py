@@ -147,7 +147,7 @@ def test_a_subclass_of_linear_has_arguments_of_its_own() -> None:
 def test_samples_without_features_are_refused_by_a_built_linear() -> None:
     linear = Linear(2)
     linear.build((3,))
-    with pytest.raises(ValueError, match=r"expects x of shape \(N, features\); got \(3,\)"):
+    with pytest.raises(ValueError, match=r"expects x of shape \(N, features\); got shape \(N,\)"):
         linear.forward(torch.ones(3))
 
 

@@ -107,7 +107,7 @@ def built(name: str) -> tuple[Module, Any]:
 @every_net
 def test_every_gradient_of_the_net_is_right(name: str) -> None:
     net, x = built(name)
-    check_gradients(net, x, most=2)
+    check_gradients(net, x, most=1 if name == "ResNet-18" else 4)
 
 
 @every_net
