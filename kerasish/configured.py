@@ -1,7 +1,18 @@
 """Objects that remember the arguments they were made with: for printing, saving and explaining."""
 
 import inspect
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, ClassVar
+
+from kerasish.registry import nearest
+
+_ELSEWHERE = {
+    "lr": "learning_rate", "betas": "beta_1", "eps": "epsilon", "alpha": "rho",
+    "units": "out_features hidden_size", "filters": "out_channels", "rate": "p",
+    "strides": "stride", "input_dim": "num_embeddings", "output_dim": "embedding_dim",
+    "pool_size": "kernel_size", "use_bias": "bias", "key_dim": "embed_dim", "label": "labels",
+}
+"""What Keras or torch call an argument, and what it is called here."""
 
 
 class Configured:
@@ -14,12 +25,18 @@ class Configured:
         ({'factor': 3}, Scale(3))
     """
 
+    passes_on: ClassVar[bool] = False
+    """Whether a class that takes any keywords passes them all on to the class above it."""
+
     _arguments: tuple[tuple[Any, ...], dict[str, Any]]
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
         """Keeps the arguments here, so that a subclass may leave out `super().__init__()`."""
         self = super().__new__(cls)
         self._arguments = (args, kwargs)
+        known, takes_more = argument_names(cls)
+        if not takes_more:
+            refuse_unknown(cls.__name__, kwargs, known)
         return self
 
     def __init__(self) -> None:
@@ -39,3 +56,41 @@ class Configured:
         args, kwargs = self._arguments
         shown = [*map(repr, args), *(f"{name}={value!r}" for name, value in kwargs.items())]
         return f"{type(self).__name__}({', '.join(shown)})"
+
+
+def argument_names(cls: type[Configured]) -> tuple[list[str], bool]:
+    """The arguments that a class takes by name, those it passes on to its bases included.
+
+    Returns: the names, and whether it takes others besides.
+
+    Example:
+        >>> class Scale(Configured):
+        ...     def __init__(self, factor, power=1): ...
+        >>> argument_names(Scale)
+        (['factor', 'power'], False)
+    """
+    names: list[str] = []
+    for base in cls.__mro__:
+        if "__init__" in vars(base):
+            _, *parameters = inspect.signature(vars(base)["__init__"]).parameters.values()
+            names += [each.name for each in parameters
+                      if each.kind in (each.POSITIONAL_OR_KEYWORD, each.KEYWORD_ONLY)]
+            takes_more = any(each.kind is each.VAR_KEYWORD for each in parameters)
+            if not (takes_more and cls.passes_on):
+                return names, takes_more
+    return names, False
+
+
+def refuse_unknown(who: str, given: Iterable[str], known: Iterable[str]) -> None:
+    """Refuses arguments that a class has not.
+
+    Raises: TypeError with the name it has here, or the nearest ones.
+    """
+    names = list(known)
+    for name in given:
+        if name not in names:
+            here = [each for each in _ELSEWHERE.get(name, "").split() if each in names]
+            hint = f"Write {here[0]}=... here." if here else (
+                nearest(name.replace("kernel_", "weight_"), names) if names else "Remove it.")
+            raise TypeError(f"{who}({name}=...) expects an argument that {who} has; got one that "
+                            f"it has not. {hint}")

@@ -146,8 +146,18 @@ class Arrays:
         return self._each(lambda part: part[:count]), self._each(lambda part: part[count:])
 
     def to(self, device: Device, dtype: torch.dtype) -> "Arrays":
-        """The samples on that device; floats and truth values in that type, integers as is."""
-        return self._each(lambda part: part.to(device, dtype if _is_real(part) else part.dtype))
+        """The samples on that device; floats and truth values in that type, integers as is.
+
+        Truth values among several inputs are masks, and stay what they are.
+        """
+        def placed(part: Tensor) -> Tensor:
+            return part.to(device, dtype if part.is_floating_point() else part.dtype)
+
+        def counted(part: Tensor) -> Tensor:
+            return placed(part.to(dtype) if part.dtype == torch.bool else part)
+
+        x = counted(self.x) if isinstance(self.x, Tensor) else mapped(placed, self.x)
+        return Arrays(x, *mapped(counted, (self.y, self.sample_weight)))
 
     def batches(self, batch_size: int, order: Tensor | None = None) -> Iterator[Batch]:
         """One pass in this order of sample indices, or as they lie; the last may be short."""
@@ -177,7 +187,3 @@ def _views(part: Any, batch_size: int) -> Iterable[Any]:
         return torch.split(part, batch_size)
     views = zip(*(torch.split(tensor, batch_size) for tensor in leaves(part)), strict=True)
     return (filled(part, each) for each in views)
-
-
-def _is_real(tensor: Tensor) -> bool:
-    return tensor.is_floating_point() or tensor.dtype == torch.bool

@@ -16,7 +16,7 @@ def endings(module: Module) -> Any:
     Of containers other than the library's own, only their own declaration is known.
     """
     if isinstance(module, Sequential):
-        values = [layer for layer in module.layers if not _only_shapes(layer)]
+        values = [layer for layer in module.layers if not layer.keeps_values]
         return endings(values[-1]) if values else module
     if isinstance(module, Parallel):
         if module.merge is not None:
@@ -29,15 +29,10 @@ def endings(module: Module) -> Any:
 
 def _ending_of(node: Node) -> Any:
     while node.module is not None:
-        if not (_only_shapes(node.module) and isinstance(node.inputs, Node)):
+        if not node.module.keeps_values:
             return endings(node.module)
         node = node.inputs
     return Module()  # the input itself: anything
-
-
-def _only_shapes(module: Module) -> bool:
-    """Whether its output holds the values of its input."""
-    return module.returns_view and module.backward_reads == set() and not any(module.children())
 
 
 def check_endings(loss: Loss, ending: Any) -> None:

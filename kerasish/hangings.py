@@ -4,8 +4,8 @@ from collections.abc import Callable
 from typing import Any
 
 from kerasish import constraints, initializers, regularizers
+from kerasish.configured import argument_names, refuse_unknown
 from kerasish.parameter import Parameter
-from kerasish.registry import nearest
 
 GETS: dict[str, Callable[[Any], Any]] = {
     "initializer": initializers.get,
@@ -17,17 +17,17 @@ Hangings = tuple[tuple[str, str, Any], ...]
 """(parameter, kind, what hangs on it), e.g. ("weight", "regularizer", L2(0.01))."""
 
 
-def hangings(who: str, names: tuple[str, ...], arguments: dict[str, Any]) -> Hangings:
+def hangings(cls: Any, arguments: dict[str, Any]) -> Hangings:
     """Reads keyword arguments such as `weight_initializer`; None hangs nothing.
 
     Raises: TypeError with the nearest names for any other argument; what the kinds raise.
+
+    Args:
+        cls: the class of the module, which names its parameters.
+        arguments: what it was given besides its own ones.
     """
-    known = {f"{name}_{kind}": (name, kind) for name in names for kind in GETS}
-    for argument in arguments:
-        if argument not in known:
-            hint = nearest(argument.replace("kernel", "weight"), known) if known else "Remove it."
-            raise TypeError(f"{who}({argument}=...) expects an argument that {who} has; got one "
-                            f"that it has not. {hint}")
+    known = {f"{name}_{kind}": (name, kind) for name in cls.parameter_names for kind in GETS}
+    refuse_unknown(cls.__name__, arguments, [*argument_names(cls)[0], *known])
     return tuple((*known[argument], GETS[known[argument][1]](value))
                  for argument, value in arguments.items() if value is not None)
 

@@ -102,6 +102,7 @@ class Model(Compilable):
             with self._undone_on_error():
                 with drawing_from(plan.initial_values()):
                     self._make_ready(plan.data, plan.validation)
+                plan.require_batches_for(self.module)
                 self.history, self.stop_training = history, False
                 hooks.on_train_begin({})
             with self.cleared_after(), stopping_on_interrupt(self):

@@ -13,7 +13,7 @@ from kerasish.differentiable import Differentiable, saving
 from kerasish.hangings import Hangings, hang, hangings
 from kerasish.node import Node
 from kerasish.parameter import Parameter
-from kerasish.paths import joined, load, state, values, walk
+from kerasish.paths import joined, load, move, state, values, walk
 from kerasish.random import drawing_from
 from kerasish.trees import leaves, sample_shapes
 from kerasish.types import Device, Shape
@@ -97,12 +97,19 @@ class Module(Differentiable):
     """For an activation: the kernel that turns x into y in place, and the one that turns (dy, y)
     into dx. A container may let the module before it run them, which saves calls, not a bit."""
 
+    keeps_values: ClassVar[bool] = False
+    """Whether y holds the values of x, in another shape say: what comes before decides about them.
+    """
+
     y_range: ClassVar[tuple[float, float] | None] = None
     """The interval that y lies in, if known: losses and "accuracy" take a hint from it."""
 
     parameter_names: ClassVar[tuple[str, ...]] = ()
     """Parameters that an initializer, a regularizer or a constraint may be given for by argument:
     with "weight" in it the module takes `weight_initializer` and so on."""
+
+    least_batch = 1
+    """Samples that a batch must have in training; known once the module is built."""
 
     training = True
     built = False
@@ -120,7 +127,7 @@ class Module(Differentiable):
 
     def __init__(self, **per_parameter: Any) -> None:
         """Takes what hangs on single parameters: `weight_regularizer="l2"`, for instance."""
-        self._hangings = hangings(type(self).__name__, self.parameter_names, per_parameter)
+        self._hangings = hangings(type(self), per_parameter)
 
     # ---- what a subclass writes -------------------------------------------------------------
 
@@ -291,20 +298,7 @@ class Module(Differentiable):
         """
         if isinstance(device, torch.dtype):
             device, dtype = None, device
-        for path, parameter in self.named_parameters():
-            if parameter.flat is not None:
-                raise RuntimeError(
-                    f"{self!r}.to() expects a module outside a compiled model; {path!r} lies in a "
-                    "flat vector. Use Model(module, device=...) before compile."
-                )
-        with torch.inference_mode(False):  # parameters and buffers outlive every step
-            for parameter in self.parameters():
-                parameter.place(parameter.data.to(device, dtype), parameter.grad.to(device, dtype))
-            for module in self.modules():
-                for name in module._buffer_names:
-                    buffer = getattr(module, name)
-                    floating = dtype if buffer.is_floating_point() else None
-                    setattr(module, name, buffer.to(device, floating))
+        move(self, device, dtype)
         return self
 
     def state_dict(self) -> dict[str, Tensor]:

@@ -1,12 +1,13 @@
 """What stands for a tensor while the wiring of a Graph is written down."""
 
 import copy
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, ClassVar
 
 import torch
 
 from kerasish.random import drawing_from
-from kerasish.trees import leaves, mapped
+from kerasish.trees import is_shape, leaves, mapped
 
 
 class Node:
@@ -29,6 +30,24 @@ class Node:
                 )
             shape = inferred_shape(module, mapped(lambda node: node.shape, inputs))
         self.shape = shape
+
+    pick: ClassVar[Callable[[Any], Any]]
+    """Makes the module that takes one of several outputs; set where that is defined."""
+
+    def __getitem__(self, key: Any) -> "Node":
+        """One of several outputs: by its place in the tuple, or by its name in the dict."""
+        if is_shape(self.shape):
+            raise TypeError(f"{self!r}[{key!r}] expects a module with several outputs; got one "
+                            "output. Take it as it is.")
+        return Node(Node.pick(key), self)
+
+    def __iter__(self) -> Iterator[Any]:
+        if isinstance(self.shape, dict):
+            return iter(self.shape)
+        if is_shape(self.shape):
+            raise TypeError(f"{self!r} expects to be taken as it is; got taken apart. It has one "
+                            "output.")
+        return (self[place] for place in range(len(self.shape)))
 
     def __repr__(self) -> str:
         return f"Node({self.module!r}, shape={self.shape})" if self.module else (

@@ -3,9 +3,11 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from kerasish.parameter import Parameter
+from kerasish.types import Device
 
 
 def values(module: Any, kind: type) -> Iterator[tuple[str, Any]]:
@@ -55,3 +57,24 @@ def load(who: str, own: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> No
         )
     for path, value in own.items():
         value.copy_(given[path].detach())
+
+
+def move(module: Any, device: Device | None, dtype: torch.dtype | None) -> None:
+    """Moves or converts parameters and floating buffers; shared ones stay shared.
+
+    Raises: RuntimeError once the module belongs to a compiled model.
+    """
+    for path, parameter in module.named_parameters():
+        if parameter.flat is not None:
+            raise RuntimeError(
+                f"{module!r}.to() expects a module outside a compiled model; {path!r} lies in a "
+                "flat vector. Use Model(module, device=...) before compile."
+            )
+    with torch.inference_mode(False):  # parameters and buffers outlive every step
+        for parameter in module.parameters():
+            parameter.place(parameter.data.to(device, dtype), parameter.grad.to(device, dtype))
+        for part in module.modules():
+            for name in part._buffer_names:
+                buffer = getattr(part, name)
+                floating = dtype if buffer.is_floating_point() else None
+                setattr(part, name, buffer.to(device, floating))

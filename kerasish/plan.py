@@ -7,6 +7,7 @@ from torch import Tensor
 
 from kerasish.checks import check_count
 from kerasish.data import Arrays
+from kerasish.module import Module
 from kerasish.random import check_seed, derived_generator, draw_seed
 from kerasish.trees import leaves
 from kerasish.types import ArrayLike, Device
@@ -38,6 +39,21 @@ class Plan(NamedTuple):
     def noise(self, epoch: int, device: Device) -> torch.Generator:
         """The stream that an epoch's noise, dropout for instance, is drawn from."""
         return derived_generator(self.seed, NOISE, epoch, device=device)
+
+    def require_batches_for(self, module: Module) -> None:
+        """Refuses a last batch that is too small for a module, a batch norm for instance.
+
+        Raises: ValueError naming the module.
+        """
+        last = len(self.data) % self.batch_size or min(self.batch_size, len(self.data))
+        for path, part in module.named_modules():
+            if last < part.least_batch and part.trainable:
+                raise ValueError(
+                    f"fit(batch_size) expects batches of {part.least_batch} samples or more, for "
+                    f"{part!r} at {path!r}; got {len(self.data)} samples in batches of "
+                    f"{self.batch_size}, the last one of {last}. Choose another batch_size, or "
+                    "leave samples out."
+                )
 
     def on(self, device: Device, dtype: torch.dtype) -> "Plan":
         """The same with the data on that device, its floats in that type."""

@@ -114,6 +114,7 @@ class Trainer(Stepper):
                     for hook in end:
                         hook(batch, logs)
         results = scores.final_results()
+        self.loss.forget()
         hooks.on_test_end(dict(results))
         return results
 
@@ -134,6 +135,8 @@ class Trainer(Stepper):
 
 
 def _on_host(output: Tensor) -> Any:
+    if output.dtype == torch.bfloat16:
+        output = output.float()  # numpy has no such type
     return output.cpu().numpy()
 
 

@@ -7,9 +7,27 @@ from torch import nn
 from torch.nn import functional as F
 
 from kerasish import Model, Module, set_seed
-from kerasish.containers import Add, Concat, Graph, Input, Parallel, Sequential
+from kerasish.containers import (
+    Add,
+    Concat,
+    Graph,
+    Input,
+    Multiply,
+    Parallel,
+    Recompute,
+    Sequential,
+)
 from kerasish.gradcheck import check_gradients
-from kerasish.layers import Linear, Sigmoid, Tanh
+from kerasish.layers import (
+    GRU,
+    Conv2d,
+    Dropout,
+    Flatten,
+    Linear,
+    MultiheadAttention,
+    Sigmoid,
+    Tanh,
+)
 from kerasish.losses import MAE, MSE, BinaryCrossEntropy, CrossEntropy
 from kerasish.losses.several import OutputLosses
 from kerasish.optimizers import SGD
@@ -290,3 +308,77 @@ def test_the_summary_shows_several_shapes(capsys: pytest.CaptureFixture[str]) ->
     model.build((3,))
     model.summary()
     assert "(N, 2)" in capsys.readouterr().out
+
+
+# ---- masks, merges and parts ----------------------------------------------------------------
+
+
+def test_truth_values_among_several_inputs_stay_masks() -> None:
+    attention = MultiheadAttention(8, 2)
+    model = Model(attention, device="cpu")
+    query = numbers(4, 6, 8).float()
+    future = torch.ones(6, 6, dtype=torch.bool).triu(1).expand(4, 6, 6)
+    padding = torch.zeros(4, 6, dtype=torch.bool)
+    padding[:, 5] = True
+    x = {"query": query, "attn_mask": future, "key_padding_mask": padding}
+    y = model.predict(x, verbose=0)
+    np.testing.assert_allclose(y, attention(x).numpy(), rtol=1e-5, atol=1e-6)
+    changed = query.clone()
+    changed[:, 3:] += 1
+    np.testing.assert_allclose(model.predict({**x, "query": changed}, verbose=0)[:, :3], y[:, :3],
+                               rtol=1e-5, atol=1e-6)
+    model.compile("adam", "mse")
+    losses = model.fit(x, query, epochs=5, batch_size=2, verbose=0).history["loss"]
+    assert losses[-1] < losses[0]
+
+
+@pytest.mark.parametrize("net", [
+    lambda: Sequential(Parallel(Linear(1), Linear(1)), Add()),
+    lambda: Sequential(Sequential(Parallel(Linear(1), Linear(1)), Add()), Flatten()),
+    lambda: Recompute(Sequential(Parallel(Linear(1), Linear(1)), Multiply(), Dropout(0.1)))])
+def test_a_net_that_ends_in_a_merge_has_one_output(net) -> None:
+    model = Model(net(), device="cpu")
+    model.compile("sgd", "mse", metrics="mae")
+    model.fit(numbers(8, 6), numbers(8, 1), verbose=0)
+    assert model.metrics_names == ["loss", "mae"]
+
+
+def test_outputs_of_a_module_can_be_taken_apart_in_a_graph() -> None:
+    x = Input((5, 3))
+    steps, state = GRU(4, return_sequences=True, return_state=True)(x)
+    named = Graph(x, {"steps": steps, "state": state})
+    outputs = named(x)
+    assert sorted(outputs) == ["state", "steps"]
+    net = Graph(x, (outputs["state"], Flatten()(outputs["steps"])))
+    net.build((5, 3))
+    net.to(dtype=torch.float64)
+    state, steps = net(numbers(2, 5, 3))
+    torch.testing.assert_close(steps[:, -4:], state[:, 0])
+    check_gradients(net, numbers(2, 5, 3))
+    with pytest.raises(TypeError, match="expects a module with several outputs"):
+        x[0]
+    with pytest.raises(TypeError, match="It has one output"):
+        list(x)
+
+
+def test_a_graph_holds_to_the_shapes_of_its_inputs() -> None:
+    x = Input((5,))
+    model = Model(Graph(x, Linear(2)(x)), device="cpu")
+    model.compile("sgd", "mse")
+    with pytest.raises(ValueError, match=r"expects samples of the shapes \(5,\); got \(7,\)"):
+        model.fit(numbers(8, 7), numbers(8, 2), verbose=0)
+    assert not model.built
+    with pytest.raises(ValueError, match="each at least 1; got"):
+        Input((-1,))
+    image = Input((1, 8, 8))
+    net = Graph(image, Conv2d(2, kernel_size=3)(image))
+    net.build((1, 8, 8))
+    assert net.build((1, 10, 10)) == (2, 8, 8)  # once built it may meet images of other sizes
+
+
+def test_nothing_of_a_pass_outlives_it_in_inference_mode() -> None:
+    x, y = data()
+    model = compiled()
+    model.fit(x, y, verbose=0)
+    model.evaluate(x, y, verbose=0)
+    assert not any(value.is_inference() for value in model.loss.values.values())

@@ -25,9 +25,10 @@ def Input(shape: Shape) -> Node:
         >>> Input((3,))
         Input((3,))
     """
-    if not isinstance(shape, list | tuple) or not all(isinstance(n, int) for n in shape):
-        raise ValueError(f"Input(shape) expects the sizes of a sample in a tuple; got {shape!r}. "
-                         "Write Input((3,)) for three features.")
+    sizes = shape if isinstance(shape, list | tuple) else (0,)
+    if not all(type(size) is int and size > 0 for size in sizes):
+        raise ValueError(f"Input(shape) expects the sizes of a sample in a tuple, each at least 1; "
+                         f"got {shape!r}. Write Input((3,)) for three features.")
     return Node(None, (), tuple(shape))
 
 
@@ -86,6 +87,11 @@ class Graph(Module):
 
     def build(self, shape: Any) -> Any:
         shapes = in_order(self.inputs, shape)
+        stated = [node.shape for node in leaves(self.inputs)]
+        if shapes != stated and not any(part.built for part in self.parts):
+            wanted, got = (", ".join(map(str, each)) for each in (stated, shapes))
+            raise ValueError(f"{self!r} expects samples of the shapes {wanted}; got {got}. State "
+                             "these in Input(shape).")
         for node, wire in zip(self._nodes, self._wires, strict=True):
             try:
                 shapes.append(node.module.build(placed(shapes, wire)))

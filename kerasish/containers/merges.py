@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from kerasish.module import Module
+from kerasish.node import Node
 from kerasish.trees import leaves
 from kerasish.types import Shape
 
@@ -195,6 +196,9 @@ class Pick(Module):
         gradients = {name: dy if name == self.key else torch.zeros_like(part)
                      for name, part in parts.items()}
         return gradients if is_dict else tuple(gradients.values())
+
+
+Node.pick = Pick
 
 
 def _names(x: Any) -> Any:

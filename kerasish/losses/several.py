@@ -74,6 +74,7 @@ class OutputLosses(Loss):
 
     def forget(self) -> None:
         super().forget()
+        self.values = {}
         for part in self.parts:
             part.loss.forget()
 

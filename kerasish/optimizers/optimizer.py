@@ -16,6 +16,7 @@ from kerasish.optimizers.flat import FlatParameters, flatten
 from kerasish.optimizers.segments import cut
 from kerasish.optimizers.stages import add_penalties, check_clipping, clipping, project
 from kerasish.parameter import Parameter
+from kerasish.schedules.schedule import check_schedule
 
 Rate = float | Callable[[int], float]
 """A number, or a schedule: a function of the number of updates so far."""
@@ -63,6 +64,7 @@ class Optimizer(Configured):
     """
 
     formula: ClassVar[str] = "w ← w - …"
+    passes_on: ClassVar[bool] = True
     rate: float
     """The learning rate of the stretch that is being updated."""
     sizes: list[int]
@@ -110,12 +112,21 @@ class Optimizer(Configured):
 
     @learning_rate.setter
     def learning_rate(self, value: Rate) -> None:
-        who = type(self).__name__
+        who = f"{type(self).__name__}(learning_rate)"
+        if isinstance(value, type):
+            raise TypeError(f"{who} expects a number, or a schedule; got the class "
+                            f"{value.__name__}. Write {value.__name__}(...), an instance.")
         self._schedule = value if callable(value) else None
-        self._rate = math.nan if callable(value) else check_rate(f"{who}(learning_rate)", value)
+        self._rate = math.nan if callable(value) else check_rate(who, value)
 
     def build(self, parameters: Iterable[Parameter]) -> "Optimizer":
-        """Lays the parameters down in flat vectors and makes the slots."""
+        """Lays the parameters down in flat vectors and makes the slots.
+
+        Raises: TypeError or ValueError for a schedule that gives no rate.
+        """
+        if self._schedule is not None:
+            who = f"{type(self).__name__}(learning_rate)"
+            check_schedule(who, self._schedule, self.iterations)
         self.parameters, self.built = list(dict.fromkeys(parameters)), True
         self.flats = flatten(self.parameters)
         kept = (*self.slots, "average") if self.use_ema else self.slots

@@ -1,5 +1,7 @@
 """What all schedules are: functions of the number of updates so far."""
 
+from collections.abc import Callable
+
 from kerasish.checks import check_positive, check_rate
 from kerasish.configured import Configured
 
@@ -30,6 +32,19 @@ class Constant(Schedule):
 
     def __call__(self, step: int) -> float:
         return self.learning_rate
+
+
+def check_schedule(who: str, schedule: Callable[[int], float], step: int) -> None:
+    """Refuses a function that gives no rate for a number of updates.
+
+    Raises: TypeError if it cannot be called so; ValueError for what is no rate.
+    """
+    try:
+        rate = schedule(step)
+    except TypeError as error:
+        raise TypeError(f"{who} expects a function of the number of updates; got {schedule!r}, "
+                        f"which fails: {error}. lambda step: 0.1 is one.") from error
+    check_rate(f"{who}, a function of the number of updates,", rate)
 
 
 def check_steps(who: str, steps: float) -> float:

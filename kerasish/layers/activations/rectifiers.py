@@ -86,12 +86,8 @@ class LeakyReLU(Module):
     y_range: ClassVar[tuple[float, float] | None] = (-math.inf, math.inf)
 
     def __init__(self, negative_slope: float = 0.01, inplace: bool = False) -> None:
-        if not negative_slope >= 0:
-            raise ValueError(
-                f"LeakyReLU(negative_slope) expects a slope of 0 or more; got {negative_slope!r}. "
-                "Its usual value is 0.01."
-            )
-        self.negative_slope = negative_slope
+        self.negative_slope = check_number("LeakyReLU(negative_slope)", negative_slope, 0,
+                                           fix="Its usual value is 0.01.")
 
     def forward(self, x: Tensor, overwrite: bool = False) -> Tensor:
         leaky_relu = _leaky_relu_ if overwrite else _leaky_relu

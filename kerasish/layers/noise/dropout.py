@@ -33,6 +33,7 @@ class Dropout(Module):
     formula: ClassVar[str] = "y = x · mask / (1 - p)"
     backward_reads: ClassVar[frozenset[str]] = frozenset()
     returns_view: ClassVar[bool] = True
+    keeps_values: ClassVar[bool] = True
 
     def __init__(self, p: float = 0.5, inplace: bool = False) -> None:
         who = type(self).__name__

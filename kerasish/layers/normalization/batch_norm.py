@@ -1,5 +1,6 @@
 """Normalizing by what the samples of a batch have in common."""
 
+import math
 from collections.abc import Mapping
 from typing import ClassVar
 
@@ -8,6 +9,7 @@ from torch import Tensor
 
 from kerasish.layers.normalization.affine import Gradients, Kernel
 from kerasish.layers.normalization.channel_norm import ChannelNorm, batch_norm, batch_norm_backward
+from kerasish.types import Shape
 
 _batch_norm_alone: Kernel = torch.ops.aten._native_batch_norm_legit.no_stats
 _ONE = torch.tensor(1, device="cpu")  # adding a tensor costs a third of adding a number
@@ -17,6 +19,9 @@ class _BatchNorm(ChannelNorm):
     """Batch norm over any number of axes."""
 
     formula: ClassVar[str] = "y = γ (x - μ) / √(σ² + ε) + β, a channel over the batch"
+
+    def least_samples(self, shape: Shape) -> int:
+        return 2 if math.prod(shape[1:]) == 1 else 1
 
     def normalized(self, x: Tensor) -> tuple[Tensor, ...]:
         if x.numel() == x.size(1):

@@ -60,6 +60,7 @@ class ChannelNorm(Affine):
     def build(self, shape: Shape) -> Shape:
         self.check(shape)
         channels = self.num_features = shape[0]
+        self.least_batch = self.least_samples(shape)
         self.make_affine((channels,), self.affine, self.use_bias)
         if self.track_running_stats:
             self.register_buffer("running_mean", zeros((channels,), self.device, self.dtype))
@@ -75,7 +76,7 @@ class ChannelNorm(Affine):
         if not x.numel():  # the kernels cannot divide by no elements
             self.save_for_backward(None, None, None, False)
             return torch.empty_like(x)
-        if self.training or self.running_mean is None:
+        if self.running_mean is None or (self.training and self.trainable):
             y, *saved = self.normalized(x)
             self.save_for_backward(*saved, True)
             return y
@@ -96,6 +97,10 @@ class ChannelNorm(Affine):
                 dy, x, weight, mean, spread, mean, spread, False, self.eps, wanted)
         self.add_gradients(dw, db)
         return dx
+
+    def least_samples(self, shape: Shape) -> int:
+        """Samples of this shape that it takes to have statistics."""
+        return 1
 
     def normalized(self, x: Tensor) -> tuple[Tensor, ...]:
         """Answers y by statistics of x, and what `gradients` needs: x, μ and 1 / √(σ² + ε)."""

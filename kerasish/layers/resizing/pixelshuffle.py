@@ -51,6 +51,7 @@ class PixelShuffle(Module):
     formula: ClassVar[str] = "y[c, h r + i, w r + j] = x[c r² + i r + j, h, w]"
     backward_reads: ClassVar[frozenset[str]] = frozenset()
     returns_view: ClassVar[bool] = False
+    keeps_values: ClassVar[bool] = True
 
     def __init__(self, upscale_factor: int) -> None:
         self.upscale_factor = check_count("PixelShuffle(upscale_factor)", upscale_factor, 1)
@@ -95,6 +96,7 @@ class PixelUnshuffle(Module):
     formula: ClassVar[str] = "y[c r² + i r + j, h, w] = x[c, h r + i, w r + j]"
     backward_reads: ClassVar[frozenset[str]] = frozenset()
     returns_view: ClassVar[bool] = False
+    keeps_values: ClassVar[bool] = True
 
     def __init__(self, downscale_factor: int) -> None:
         self.downscale_factor = check_count("PixelUnshuffle(downscale_factor)", downscale_factor, 1)

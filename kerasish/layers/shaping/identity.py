@@ -22,6 +22,7 @@ class Identity(Module):
     formula: ClassVar[str] = "y = x"
     backward_reads: ClassVar[frozenset[str]] = frozenset()
     returns_view: ClassVar[bool] = True
+    keeps_values: ClassVar[bool] = True
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         pass

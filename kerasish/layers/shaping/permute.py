@@ -30,6 +30,7 @@ class Permute(Module):
     formula: ClassVar[str] = "y = x with its axes in another order"
     backward_reads: ClassVar[frozenset[str]] = frozenset()
     returns_view: ClassVar[bool] = True
+    keeps_values: ClassVar[bool] = True
 
     def __init__(self, dims: Sequence[int]) -> None:
         order = tuple(dims) if isinstance(dims, list | tuple) else ()

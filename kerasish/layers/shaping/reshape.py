@@ -48,6 +48,7 @@ class Reshaping(Module):
     formula: ClassVar[str] = "y = x in another shape"
     backward_reads: ClassVar[frozenset[str]] = frozenset()
     returns_view: ClassVar[bool] = True
+    keeps_values: ClassVar[bool] = True
 
     def backward(self, dy: Tensor) -> Tensor:
         (shape,) = self.saved_tensors()
