@@ -47,8 +47,8 @@ def _from_numpy(who: str, value: ArrayLike) -> Tensor:
     try:
         array = np.asarray(value)
     except ValueError as error:
-        raise ValueError(f"{who} expects rows of equal length; got {error}. "
-                         "Pad them, or leave the odd ones out.") from None
+        raise ValueError(f"{who} expects rows of equal length; got {error}. Pad them, or leave the "
+                         "odd ones out; several inputs or targets come in a tuple.") from None
     if array.dtype.kind not in "fiub":
         raise TypeError(f"{who} expects numbers; got {type(value).__name__} of {array.dtype}. "
                         "Encode them as numbers first.")

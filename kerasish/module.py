@@ -174,9 +174,12 @@ class Module(Differentiable):
         of a Graph gives a symbolic output.
         """
         x = (x, *more) if more else x
-        for part in leaves(x):
-            if isinstance(part, Node):
-                return Node(self, x)
+        parts = list(leaves(x))
+        if any(isinstance(part, Node) for part in parts):
+            return Node(self, x)
+        if not parts or not all(isinstance(part, Tensor) for part in parts):
+            raise TypeError(f"{self!r}(x) expects a tensor, or a tuple or dict of them; got "
+                            f"{type(x).__name__}. Write torch.as_tensor(x).")
         if not self.built:
             self.build(sample_shapes(x))
         return self.forward(x)

@@ -49,7 +49,7 @@ class ClassLoss(Loss):
 
     def matched(self, y_pred: Tensor, y_true: Tensor) -> Tensor:
         """Probabilities as they are; indices with a class axis of size 1, ready to gather."""
-        if y_true.shape == y_pred.shape:
+        if y_true.shape == y_pred.shape and y_pred.shape[self.axis] > 1:
             return y_true.to(y_pred.dtype)
         self.check_shapes(tuple(y_pred.shape), tuple(y_true.shape))
         self._check_type(y_true)
