@@ -1,5 +1,6 @@
 """Neural networks in a few lines, on forward and backward passes written by hand."""
 
+import gc
 import importlib
 from pathlib import Path
 from typing import Any
@@ -8,24 +9,32 @@ if not Path(__file__).with_name("callbacks").is_dir():
     # A bare checkout: the folder that is installed as kerasish.callbacks lies beside the package.
     __path__.append(str(Path(__file__).parent.parent))
 
-from kerasish import (
-    constraints,
-    containers,
-    datasets,
-    gradcheck,
-    initializers,
-    layers,
-    losses,
-    metrics,
-    optimizers,
-    regularizers,
-    schedules,
-)
-from kerasish.containers import Sequential
-from kerasish.model import Model
-from kerasish.module import Module
-from kerasish.parameter import Parameter
-from kerasish.random import set_seed
+# A collection in the middle of these imports would walk through all of torch: it costs more than
+# they do.
+_collects = gc.isenabled()
+gc.disable()
+try:
+    from kerasish import (
+        constraints,
+        containers,
+        datasets,
+        gradcheck,
+        initializers,
+        layers,
+        losses,
+        metrics,
+        optimizers,
+        regularizers,
+        schedules,
+    )
+    from kerasish.containers import Sequential
+    from kerasish.model import Model
+    from kerasish.module import Module
+    from kerasish.parameter import Parameter
+    from kerasish.random import set_seed
+finally:
+    if _collects:
+        gc.enable()
 
 __version__ = "0.1.0"
 __all__ = [

@@ -107,3 +107,9 @@ def test_the_examples_in_the_docstrings_of_callbacks_hold() -> None:
     results = [doctest.testmod(module) for module in modules]
     assert sum(result.failed for result in results) == 0
     assert sum(result.attempted for result in results) > 0
+
+
+def test_import_kerasish_leaves_the_garbage_collector_as_it_was() -> None:
+    ask = "import gc; print(gc.isenabled()); import kerasish; print(gc.isenabled())"
+    assert run(ask) == ["True", "True"]
+    assert run(ask.replace("import gc;", "import gc; gc.disable();")) == ["False", "False"]
