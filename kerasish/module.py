@@ -1,6 +1,6 @@
 """The contract of everything with a forward and a backward: what it keeps, declares and answers."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import AbstractContextManager
 from types import MappingProxyType
 from typing import Any, ClassVar
@@ -111,7 +111,7 @@ class Module(Differentiable):
     _buffer_names: tuple[str, ...] = ()
     _hangings: Hangings = ()
     _set_for_all: Mapping[str, Any] = MappingProxyType({})
-    _awaiting: Mapping[str, Tensor] | None = None
+    _awaiting: tuple[Mapping[str, Tensor], Collection[str]] | None = None
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -320,16 +320,25 @@ class Module(Differentiable):
         """
         load(repr(self), dict(state(self)), state_dict)
 
-    def load_when_built(self, state_dict: Mapping[str, Tensor]) -> None:
-        """Copies values in by path as soon as there is a place for them: now, or at build."""
-        self._awaiting = {path: value.detach().clone() for path, value in state_dict.items()}
+    def load_when_built(
+        self, state_dict: Mapping[str, Tensor], frozen: Collection[str] = ()
+    ) -> None:
+        """Copies values in by path as soon as there is a place for them: now, or at build.
+
+        Parameters whose paths are in `frozen` become `trainable=False`.
+        """
+        self._awaiting = (
+            {path: value.detach().clone() for path, value in state_dict.items()}, frozen)
         if self.built:
             self._load_awaited()
 
     def _load_awaited(self) -> None:
         if self._awaiting is not None:
-            awaited, self._awaiting = self._awaiting, None
+            (awaited, frozen), self._awaiting = self._awaiting, None
             self.load_state_dict(awaited)
+            for path, parameter in self.named_parameters():
+                if path in frozen and "trainable" not in self._set_for_all:
+                    parameter.trainable = False
 
     def __copy__(self) -> "Module":
         twin: Module = type(self).__new__(type(self))
