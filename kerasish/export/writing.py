@@ -81,7 +81,7 @@ def to_onnx(model: Any, path: str | PathLike[str], sample: Any = None) -> None:
     rows = mapped(lambda _: {0: torch.export.Dim.DYNAMIC}, x)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch's, about torch
-        program = torch.onnx.export(twin, (x,), dynamo=True, verbose=False,
+        program = torch.onnx.export(twin, (x, {}), dynamo=True, verbose=False,  # {}: no keywords
                                     input_names=_names("x", module.input_shape),
                                     output_names=_names("y", module.output_shape),
                                     dynamic_shapes=(rows,))
