@@ -13,7 +13,7 @@ from kerasish.differentiable import Differentiable, saving
 from kerasish.hangings import Hangings, hang, hangings
 from kerasish.node import Node
 from kerasish.parameter import Parameter
-from kerasish.paths import joined, load, state, values, walk
+from kerasish.paths import joined, load, load_awaited, state, values, walk
 from kerasish.random import drawing_from
 from kerasish.trees import leaves, sample_shapes
 from kerasish.types import Device, Shape
@@ -29,7 +29,7 @@ def _build_once(build: Callable[[Any, Shape], Shape]) -> Callable[[Any, Shape], 
             self.output_shape = build(self, shape)
             self.input_shape, self.built = shape, True
             self._finish()
-            _load_awaited(self)
+            load_awaited(self)
         elif shape != self.input_shape:
             return _inferred(build, self, shape)
         return self.output_shape
@@ -52,16 +52,6 @@ def _inferred(build: Callable[[Any, Shape], Shape], module: "Module", shape: Sha
             "Make a new module for other sizes."
         )
     return output
-
-
-def _load_awaited(module: "Module") -> None:
-    """Copies in what was waiting for the parameters; a setting made meanwhile outweighs it."""
-    if module._awaiting is not None:
-        (awaited, frozen), module._awaiting = module._awaiting, None
-        module.load_state_dict(awaited)
-        for path, parameter in module.named_parameters():
-            if path in frozen and "trainable" not in module._set_for_all:
-                parameter.trainable = False
 
 
 class Module(Differentiable):
@@ -340,7 +330,7 @@ class Module(Differentiable):
         self._awaiting = (
             {path: value.detach().clone() for path, value in state_dict.items()}, frozen)
         if self.built:
-            _load_awaited(self)
+            load_awaited(self)
 
     def __copy__(self) -> "Module":
         twin: Module = type(self).__new__(type(self))

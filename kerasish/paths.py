@@ -55,3 +55,13 @@ def load(who: str, own: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> No
         )
     for path, value in own.items():
         value.copy_(given[path].detach())
+
+
+def load_awaited(module: Any) -> None:
+    """Copies in what was waiting for the parameters; a setting made meanwhile outweighs it."""
+    if module._awaiting is not None:
+        (awaited, frozen), module._awaiting = module._awaiting, None
+        module.load_state_dict(awaited)
+        for path, parameter in module.named_parameters():
+            if path in frozen and "trainable" not in module._set_for_all:
+                parameter.trainable = False

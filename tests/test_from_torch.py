@@ -95,8 +95,9 @@ def test_a_setting_that_kerasish_has_not_is_named(make, words: str) -> None:
 
 def test_each_module_comes_in_its_own_mode() -> None:
     theirs = nn.Sequential(nn.BatchNorm1d(2).eval(), nn.Sequential(nn.Dropout(0.5)))
+    theirs[1].training = False
     net = from_torch(theirs)
-    assert [part.training for part in net.modules()] == [True, False, True, True]
+    assert [part.training for part in net.modules()] == [True, False, False, True]
 
 
 def test_weights_wait_until_the_net_is_built() -> None:
