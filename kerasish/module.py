@@ -1,6 +1,6 @@
 """The contract of everything with a forward and a backward: what it keeps, declares and answers."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import AbstractContextManager
 from types import MappingProxyType
 from typing import Any, ClassVar
@@ -13,7 +13,7 @@ from kerasish.differentiable import Differentiable, saving
 from kerasish.hangings import Hangings, hang, hangings
 from kerasish.node import Node
 from kerasish.parameter import Parameter
-from kerasish.paths import joined, load, move, state, values, walk
+from kerasish.paths import joined, load, load_awaited, move, state, values, walk
 from kerasish.random import drawing_from
 from kerasish.trees import leaves, sample_shapes
 from kerasish.types import Device, Shape
@@ -29,7 +29,7 @@ def _build_once(build: Callable[[Any, Shape], Shape]) -> Callable[[Any, Shape], 
             self.output_shape = build(self, shape)
             self.input_shape, self.built = shape, True
             self._finish()
-            self._load_awaited()
+            load_awaited(self)
         elif shape != self.input_shape:
             return _inferred(build, self, shape)
         return self.output_shape
@@ -118,7 +118,7 @@ class Module(Differentiable):
     _buffer_names: tuple[str, ...] = ()
     _hangings: Hangings = ()
     _set_for_all: Mapping[str, Any] = MappingProxyType({})
-    _awaiting: Mapping[str, Tensor] | None = None
+    _awaiting: tuple[Mapping[str, Tensor], Collection[str]] | None = None
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -317,16 +317,17 @@ class Module(Differentiable):
         """
         load(repr(self), dict(state(self)), state_dict)
 
-    def load_when_built(self, state_dict: Mapping[str, Tensor]) -> None:
-        """Copies values in by path as soon as there is a place for them: now, or at build."""
-        self._awaiting = {path: value.detach().clone() for path, value in state_dict.items()}
-        if self.built:
-            self._load_awaited()
+    def load_when_built(
+        self, state_dict: Mapping[str, Tensor], frozen: Collection[str] = ()
+    ) -> None:
+        """Copies values in by path as soon as there is a place for them: now, or at build.
 
-    def _load_awaited(self) -> None:
-        if self._awaiting is not None:
-            awaited, self._awaiting = self._awaiting, None
-            self.load_state_dict(awaited)
+        Parameters whose paths are in `frozen` become `trainable=False`.
+        """
+        self._awaiting = (
+            {path: value.detach().clone() for path, value in state_dict.items()}, frozen)
+        if self.built:
+            load_awaited(self)
 
     def __copy__(self) -> "Module":
         twin: Module = type(self).__new__(type(self))

@@ -78,3 +78,13 @@ def move(module: Any, device: Device | None, dtype: torch.dtype | None) -> None:
                 buffer = getattr(part, name)
                 floating = dtype if buffer.is_floating_point() else None
                 setattr(part, name, buffer.to(device, floating))
+
+
+def load_awaited(module: Any) -> None:
+    """Copies in what was waiting for the parameters; a setting made meanwhile outweighs it."""
+    if module._awaiting is not None:
+        (awaited, frozen), module._awaiting = module._awaiting, None
+        module.load_state_dict(awaited)
+        for path, parameter in module.named_parameters():
+            if path in frozen and "trainable" not in module._set_for_all:
+                parameter.trainable = False

@@ -13,6 +13,9 @@ from kerasish.trees import leaves, mapped, mapped_shapes
 TOLERANCE = 1e-9
 """How far twins may be apart in float64, as a share of each tensor's largest number."""
 
+_ROUNDINGS = 4096
+"""How many roundings of the net's largest gradient any other gradient may be off."""
+
 
 class Difference(NamedTuple):
     """The largest difference between a module and its twin, and the tensor that it is in."""
@@ -26,20 +29,34 @@ class Difference(NamedTuple):
 def compare(module: Module, twin: nn.Module, sample: Any = None) -> Difference:
     """Compares outputs and all gradients in float64, in evaluation and, without noise, training.
 
+    All parameters count, frozen ones too. A frozen batch norm is in evaluation mode all along.
+
     Raises: ArithmeticError naming the tensor if they differ by more than 1e-9 of its scale.
     """
     ours, theirs = copy.deepcopy(module).to("cpu", torch.float64), copy.deepcopy(twin).cpu()
     theirs = theirs.double()
+    for parameter in ours.parameters():
+        parameter.trainable = True
     x = drawn(module, 3) if sample is None else sample
     x = mapped(lambda part: part.double() if part.is_floating_point() else part, x)
     worst = _largest(_ours(ours.eval(), x), _theirs(theirs.eval(), x))
-    if not _is_random(ours.train(), x):
-        trained = _largest(_ours(ours, x), _theirs(theirs.train(), x))
+    rest(module, ours.train())
+    rest(module, theirs.train())
+    if not _is_random(ours, x):
+        trained = _largest(_ours(ours, x), _theirs(theirs, x))
         worst = max(worst, trained, key=lambda each: each.share)
     if not worst.share <= TOLERANCE:
         raise ArithmeticError(f"to_torch(check=True) expects equal numbers; got {worst.name} "
                               f"{worst.share:.1e} of its scale apart. Please report it.")
     return worst
+
+
+def rest(module: Module, twin: Module | nn.Module) -> None:
+    """Puts those parts of a twin in evaluation mode whose statistics are frozen in the module."""
+    parts = dict(twin.named_modules())
+    for path, part in module.named_modules():
+        if not part.trainable and getattr(part, "running_mean", None) is not None:
+            parts[path].eval()
 
 
 def drawn(module: Module, batch: int) -> Any:
@@ -102,11 +119,23 @@ def _named(name: str, tree: Any) -> dict[str, Tensor]:
 
 
 def _largest(ours: dict[str, Tensor], theirs: dict[str, Tensor]) -> Difference:
-    """The tensor that differs most; one that only one side has differs infinitely."""
+    """The tensor that differs most; one that only one side has differs infinitely.
+
+    A bias before a norm has the gradient zero: what is computed for it is the rounding of numbers
+    as large as the net's other gradients. So no gradient is held to more than they were rounded to.
+    """
     shares = {name: torch.inf for name in ours.keys() ^ theirs.keys()}
+    scales = {name: _size(value) for name, value in theirs.items()}
+    rounding = torch.finfo(torch.float64).eps * max(
+        (scale for name, scale in scales.items() if "gradient" in name), default=0.0)
     for name in ours.keys() & theirs.keys():
-        scale = float(theirs[name].abs().max()) if theirs[name].numel() else 0.0
-        apart = float((ours[name] - theirs[name]).abs().max()) if theirs[name].numel() else 0.0
+        apart = _size(ours[name] - theirs[name])
+        floor = _ROUNDINGS * rounding / TOLERANCE if "gradient" in name else 0.0
+        scale = max(scales[name], floor)
         shares[name] = apart / scale if scale else apart
     worst = max(shares, key=lambda name: shares[name])
     return Difference(shares[worst], worst, sum("gradient" in name for name in shares))
+
+
+def _size(value: Tensor) -> float:
+    return float(value.abs().max()) if value.numel() else 0.0

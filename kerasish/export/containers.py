@@ -3,9 +3,12 @@
 Several tensors come in a tuple or a dict, as one argument, as in kerasish.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
+from functools import reduce
+from operator import add, mul
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from kerasish.containers.wiring import in_order, placed
@@ -40,15 +43,31 @@ class Parallel(nn.Module):
         return y if self.merge is None else self.merge(y)
 
 
-class Merge(nn.Module):
-    """A function of several tensors, in a tuple or a dict."""
+class Concat(nn.Module):
+    """Several tensors, in a tuple or a dict, end to end."""
 
-    def __init__(self, function: Callable[[list[Tensor]], Tensor]) -> None:
+    def __init__(self, axis: int) -> None:
         super().__init__()
-        self.function = function
+        self.axis = axis
 
     def forward(self, x: Any) -> Tensor:
-        return self.function(list(leaves(x)))
+        return torch.cat(list(leaves(x)), self.axis)
+
+
+class Add(nn.Module):
+    """The sum of several tensors, in a tuple or a dict."""
+
+    def forward(self, x: Any) -> Tensor:
+        y: Tensor = reduce(add, leaves(x))
+        return y
+
+
+class Multiply(nn.Module):
+    """The product of several tensors, in a tuple or a dict."""
+
+    def forward(self, x: Any) -> Tensor:
+        y: Tensor = reduce(mul, leaves(x))
+        return y
 
 
 class Pick(nn.Module):

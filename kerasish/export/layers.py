@@ -18,6 +18,14 @@ class Bilinear(nn.Bilinear):
         return super().forward(*x)
 
 
+class CELU(nn.CELU):
+    """CELU with a gradient as exact as its output: torch's own rounds alpha to float32."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        below = self.alpha * torch.expm1(x.clamp(max=0) / self.alpha)  # clamped: inf · 0 is NaN
+        return torch.where(x > 0, x, below)
+
+
 class Reshape(nn.Module):
     """x in another shape; the batch stays."""
 
@@ -41,11 +49,14 @@ class Permute(nn.Module):
 
 
 class Function(nn.Module):
-    """A function of x, which autograd derives."""
+    """A function of x, which autograd derives; the rest is kept for the way back."""
 
-    def __init__(self, function: Callable[[Any], Any]) -> None:
+    def __init__(
+        self, function: Callable[[Any], Any], derivative: Callable[[Any, Any, Any], Any] | None,
+        output_shape: Any,
+    ) -> None:
         super().__init__()
-        self.function = function
+        self.function, self.derivative, self.output_shape = function, derivative, output_shape
 
     def forward(self, x: Any) -> Any:
         return self.function(x)

@@ -3,8 +3,8 @@
 import inspect
 import warnings
 from collections.abc import Callable
-from functools import partial, reduce
-from operator import add, mul
+from functools import partial
+from importlib.util import find_spec
 from os import PathLike
 from typing import Any
 
@@ -14,15 +14,16 @@ from torch import nn
 from kerasish import containers, layers
 from kerasish.export import containers as wiring
 from kerasish.export import layers as outside
-from kerasish.export.agreement import compare, drawn
+from kerasish.export.agreement import compare, drawn, rest
 from kerasish.module import Module
-from kerasish.trees import mapped
+from kerasish.trees import is_shape, mapped
 
 
 def to_torch(model: Any, check: bool = True, sample: Any = None) -> nn.Module:
     """The same net as a `torch.nn` module with the same weights, names and numbers.
 
-    Several inputs, in a tuple or a dict, come as one argument, as in kerasish.
+    Several inputs, in a tuple or a dict, come as one argument, as in kerasish. What does not train
+    has requires_grad=False; a frozen batch norm is left in evaluation mode, as it runs here.
 
     Raises: RuntimeError for a model that is not built; TypeError naming a module without a twin;
         ArithmeticError if the check finds a difference above 1e-9 of a tensor's scale.
@@ -47,34 +48,54 @@ def to_torch(model: Any, check: bool = True, sample: Any = None) -> nn.Module:
     twin.load_state_dict(state)
     for value in [value for value in state.values() if value.is_floating_point()][:1]:
         twin.to(value.device, value.dtype)
-    twin.train(module.training)
+    rest(module, twin.train(module.training))
     if check:
         found = compare(module, twin, sample)
         print(f"to_torch: outputs and {found.gradients} gradients agree; the largest difference, "
               f"{found.share:.1e} of the scale, is in {found.name}.")
+    for path, parameter in module.named_parameters():
+        twin.get_parameter(path).requires_grad_(parameter.trainable)
     return twin
 
 
 def to_onnx(model: Any, path: str | PathLike[str], sample: Any = None) -> None:
     """Writes the net, in evaluation mode, as an ONNX file; needs the packages of `kerasish[onnx]`.
 
+    The input of the file is called "x", the output "y"; those in a dict by their names, those in a
+    tuple "x0", "x1" and so on.
+
     Raises: as `to_torch`; ImportError if a package is missing.
 
     Args:
-        model: a Model or a Module that takes one tensor.
+        model: a Model or a Module.
         path: of the file.
         sample: a batch to trace the net with; drawn if it is left out.
     """
     module = _module("to_onnx", model)
+    missing = [name for name in ("onnx", "onnxscript") if find_spec(name) is None]
+    if missing:
+        raise ImportError(f"to_onnx(model) expects the packages of kerasish[onnx]; got no "
+                          f"{' and no '.join(missing)}. Run: pip install 'kerasish[onnx]'.")
     twin = to_torch(module, check=False).eval()
     x = drawn(module, 2) if sample is None else sample
     rows = mapped(lambda _: {0: torch.export.Dim.DYNAMIC}, x)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch's, about torch
-        program = torch.onnx.export(twin, (x,), dynamo=True, verbose=False, input_names=["x"],
-                                    output_names=["y"], dynamic_shapes=(rows,))
+        program = torch.onnx.export(twin, (x, {}), dynamo=True, verbose=False,  # {}: no keywords
+                                    input_names=_names("x", module.input_shape),
+                                    output_names=_names("y", module.output_shape),
+                                    dynamic_shapes=(rows,))
     assert program is not None
     program.save(path)
+
+
+def _names(name: str, shapes: Any) -> list[str]:
+    """A name for each tensor of these shapes."""
+    if is_shape(shapes):
+        return [name]
+    parts = shapes.items() if isinstance(shapes, dict) else (
+        (f"{name}{place}", part) for place, part in enumerate(shapes))
+    return [each for part_name, part in parts for each in _names(part_name, part)]
 
 
 def _module(who: str, model: Any) -> Module:
@@ -154,9 +175,10 @@ def _graph(module: Any, twin: Callable[[Module], nn.Module]) -> nn.Module:
 Twin = Callable[[Any, Callable[[Module], nn.Module]], nn.Module]
 TWINS: dict[type[Module], Twin] = {
     layers.Bilinear: partial(_namesake, cls=outside.Bilinear),
+    layers.CELU: partial(_namesake, cls=outside.CELU),
     layers.Reshape: lambda m, _: outside.Reshape(m.target_shape),
     layers.Permute: lambda m, _: outside.Permute(m.dims),
-    layers.Lambda: lambda m, _: outside.Function(m.function),
+    layers.Lambda: lambda m, _: outside.Function(m.function, m.derivative, m.shape_of_y),
     layers.GaussianNoise: lambda m, _: outside.GaussianNoise(m.stddev),
     layers.GlobalAvgPool: lambda m, _: outside.GlobalPool(False, m.keepdims),
     layers.GlobalMaxPool: lambda m, _: outside.GlobalPool(True, m.keepdims),
@@ -174,9 +196,9 @@ TWINS: dict[type[Module], Twin] = {
         twin(m.body), twin(m.shortcut), twin(m.merge)),
     containers.Parallel: lambda m, twin: wiring.Parallel(
         map(twin, m.branches), None if m.merge is None else twin(m.merge)),
-    containers.Concat: lambda m, _: wiring.Merge(partial(torch.cat, dim=m.axis)),
-    containers.Add: lambda m, _: wiring.Merge(partial(reduce, add)),
-    containers.Multiply: lambda m, _: wiring.Merge(partial(reduce, mul)),
+    containers.Concat: lambda m, _: wiring.Concat(m.axis),
+    containers.Add: lambda m, _: wiring.Add(),
+    containers.Multiply: lambda m, _: wiring.Multiply(),
     containers.Pick: lambda m, _: wiring.Pick(m.key),
     containers.Shared: lambda m, twin: wiring.Shared(twin(m.module)),
     containers.Recompute: lambda m, twin: wiring.Recompute(twin(m.module)),
