@@ -54,8 +54,8 @@ class AUC(Held):
         if not len(y_pred) or bool(y_pred.isnan().any() | y_true.isnan().any()):
             return math.nan
         if of_classes:
-            areas = [self._area(y_pred[:, c], y_true == c, weight)
-                     for c in sorted(set(y_true.tolist()))]
+            columns = [(y_pred[:, c], y_true == c) for c in range(y_pred.shape[1])]
+            areas = [self._area(score, yes, weight) for score, yes in columns if bool(yes.any())]
             return sum(areas) / len(areas)
         each = weight_each(weight, y_pred).expand(y_pred.shape)
         yes = y_true > self._reading.true

@@ -66,7 +66,8 @@ class ScikitMetric(Held):
             labels for class indices.
         name: what logs show; None is the function's name.
         axis: the class axis of y_pred; None is the loss', or 1 as in torch.
-        arguments: its other arguments, `average="macro"` for instance.
+        arguments: its other arguments, `average="macro"` for instance; one called labels, which
+            log_loss needs where not all classes are there, goes in by functools.partial.
 
     Example:
         >>> def agreement(y_true, y_pred, sample_weight=None):
@@ -84,7 +85,8 @@ class ScikitMetric(Held):
                             f"{function!r}. Write sklearn.metrics.f1_score, for instance.")
         if labels not in (None, True, False):
             raise ValueError("ScikitMetric(labels) expects True for a score of labels, False for "
-                             f"one of numbers, or None; got {labels!r}. Leave it out.")
+                             f"one of numbers, or None; got {labels!r}. For the score's own argument "
+                             "labels, write functools.partial(score, labels=...).")
         self.function, self.labels, self.arguments = function, labels, arguments
         self.name = name or str(getattr(function, "__name__", type(function).__name__))
         self._reading = Reading("ScikitMetric", axis)
@@ -103,7 +105,7 @@ class ScikitMetric(Held):
             return math.nan
         labels = self.labels
         if labels is None:
-            labels = classes if reading.loss is None else reading.of_labels
+            labels = classes if reading.of_labels is None else reading.of_labels
         if classes:
             y_pred = y_pred.argmax(1) if labels else _of_two(reading.probabilities(y_pred, 1))
         elif labels:

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from kerasish.checks import check_index, check_number
@@ -14,6 +13,8 @@ from kerasish.shapes import alike, require_alike
 from kerasish.types import Shape
 
 Range = tuple[float, float] | None
+
+_OF_LABELS = (ClassLoss, KLDivergence, BinaryLoss, Hinge)
 
 
 def thresholds_for(loss: Loss | None, y_range: Range) -> tuple[float, float]:
@@ -52,21 +53,21 @@ class Reading:
         self.told(None, None)
 
     def told(self, loss: Any, y_range: Range) -> None:
-        """Takes over from a loss and a last module's range what no setting says."""
+        """Takes over from a loss and a last module's range what no setting says.
+
+        `of_labels` then is whether the loss is one of classes or of yes and no; None without one.
+        """
         axis, ignore_index, threshold = self._settings
         yes, self.true = thresholds_for(loss, y_range)
         self.yes = yes if threshold is None else threshold
-        self.loss, self.by_loss = loss, isinstance(loss, ClassLoss | KLDivergence)
+        self.by_loss = isinstance(loss, ClassLoss | KLDivergence)
+        self.of_labels = None if loss is None else isinstance(loss, _OF_LABELS)
+        self._link = _link_of(loss)
         self.axis = axis if axis is not None else loss.axis if self.by_loss else 1
         self._shapes = CrossEntropy(axis=self.axis)
         self.ignore_index = ignore_index
         if ignore_index is None:
             self.ignore_index = getattr(loss, "ignore_index", None)
-
-    @property
-    def of_labels(self) -> bool:
-        """Whether the loss is one of classes, or of yes and no."""
-        return self.by_loss or isinstance(self.loss, BinaryLoss | Hinge)
 
     def of_classes(self, y_pred: Shape, y_true: Shape) -> bool:
         """Whether arrays of these shapes are classes, rather than yes and no."""
@@ -109,9 +110,18 @@ class Reading:
 
     def probabilities(self, y_pred: Tensor, axis: int) -> Tensor:
         """What the loss takes y_pred for, as probabilities: of logits, and of their logarithms."""
-        ending = getattr(self.loss, "ending", None)
-        if ending is not None and ending.what == "log-probabilities":
+        if self._link == "exp":
             return y_pred.double().exp()
-        if not getattr(self.loss, "from_logits", False):
-            return y_pred
-        return torch.softmax(y_pred.double(), axis) if self.by_loss else y_pred.double().sigmoid()
+        if self._link == "sigmoid":
+            return y_pred.double().sigmoid()
+        return y_pred.double().softmax(axis) if self._link == "softmax" else y_pred
+
+
+def _link_of(loss: Any) -> str:
+    """The function that makes probabilities of what a loss takes, "" where it is no logits."""
+    ending = getattr(loss, "ending", None)
+    if ending is not None and ending.what == "log-probabilities":
+        return "exp"
+    if not getattr(loss, "from_logits", False):
+        return ""
+    return "softmax" if isinstance(loss, ClassLoss) else "sigmoid"
