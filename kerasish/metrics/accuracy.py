@@ -125,7 +125,7 @@ class CategoricalAccuracy(Mean):
         self._reading.check_classes(y_pred, y_true)
 
     def values(self, y_pred: Tensor, y_true: Tensor) -> Tensor:
-        best, answer = y_pred.max(self.axis)
+        best, answer = y_pred.max(self.axis)  # NaN if one is, which does not equal itself
         return (answer == self._true(y_pred, y_true, answer)).logical_and_(best == best)
 
     def _true(self, y_pred: Tensor, y_true: Tensor, answer: Tensor) -> Tensor:

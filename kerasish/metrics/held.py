@@ -83,10 +83,12 @@ class ScikitMetric(Held):
         if not callable(function):
             raise TypeError("ScikitMetric(function) expects a function of (y_true, y_pred); got "
                             f"{function!r}. Write sklearn.metrics.f1_score, for instance.")
-        if labels not in (None, True, False):
-            raise ValueError("ScikitMetric(labels) expects True for a score of labels, False for "
-                             f"one of numbers, or None; got {labels!r}. For the score's own argument "
-                             "labels, write functools.partial(score, labels=...).")
+        if not (labels is None or isinstance(labels, bool)):
+            raise ValueError(
+                "ScikitMetric(labels) expects True for a score of labels, False for one of "
+                f"numbers, or None; got {labels!r}. For the score's own argument labels, write "
+                "functools.partial(score, labels=...)."
+            )
         self.function, self.labels, self.arguments = function, labels, arguments
         self.name = name or str(getattr(function, "__name__", type(function).__name__))
         self._reading = Reading("ScikitMetric", axis)

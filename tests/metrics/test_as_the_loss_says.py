@@ -37,7 +37,7 @@ from tests.table import numbers
 OF_CLASSES = [CategoricalAccuracy, partial(TopKCategoricalAccuracy, 2), ConfusionMatrix, MeanIoU,
               Precision, Recall, F1, AUC, partial(AUC, "PR"),
               partial(ScikitMetric, scikit.matthews_corrcoef),
-              partial(ScikitMetric, partial(scikit.log_loss, labels=[0, 1, 2]), labels=False)]  # fmt: skip
+              partial(ScikitMetric, partial(scikit.log_loss, labels=range(3)), labels=False)]
 each = pytest.mark.parametrize("make", OF_CLASSES, ids=lambda make: repr(make()))
 
 
