@@ -27,6 +27,18 @@ def check_count(
     return count
 
 
+def check_index(who: str, value: Any) -> int:
+    """Hands an axis or an index back if it is a whole number, which may be negative.
+
+    Example:
+        >>> check_index("AUC(axis)", -1)
+        -1
+    """
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise ValueError(f"{who} expects a whole number; got {value!r}. -1, for instance, is one.")
+    return value
+
+
 def check_number(
     who: str, value: Any, low: float = -math.inf, high: float = math.inf, fix: str = ""
 ) -> float:

@@ -5,15 +5,14 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from kerasish.checks import check_count
-from kerasish.losses import CrossEntropy, Hinge, KLDivergence, Loss
+from kerasish.checks import check_count, check_number
+from kerasish.losses import Hinge, KLDivergence, Loss
 from kerasish.losses.binary import BinaryLoss
 from kerasish.losses.classes import ClassLoss
 from kerasish.metrics.metric import ElementwiseMean, Mean, Metric
+from kerasish.metrics.reading import Range, Reading, weight_each
 from kerasish.shapes import alike
 from kerasish.types import Shape
-
-Range = tuple[float, float] | None
 
 
 class Accuracy(ElementwiseMean):
@@ -43,6 +42,8 @@ class BinaryAccuracy(ElementwiseMean):
 
         mean of  (y_pred > threshold) = (y_true > threshold)
 
+    NaN, predicted or true, lies on neither side: a wrong answer.
+
     Shapes: y_pred and y_true (N, ...), the same; (N,) counts as (N, 1).
 
     Args:
@@ -61,11 +62,16 @@ class BinaryAccuracy(ElementwiseMean):
     higher_is_better: ClassVar[bool | None] = True
 
     def __init__(self, threshold: float = 0.5, target_threshold: float | None = None) -> None:
-        self.threshold = threshold
-        self.target_threshold = threshold if target_threshold is None else target_threshold
+        self.threshold = check_number("BinaryAccuracy(threshold)", threshold)
+        if target_threshold is None:
+            target_threshold = threshold
+        self.target_threshold = check_number("BinaryAccuracy(target_threshold)", target_threshold)
 
     def values(self, y_pred: Tensor, y_true: Tensor) -> Tensor:
-        return (y_pred > self.threshold) == (alike(self, y_pred, y_true) > self.target_threshold)
+        y_true = alike(self, y_pred, y_true)
+        yes = (y_pred > self.threshold).logical_and_(y_true > self.target_threshold)
+        no = (y_pred <= self.threshold).logical_and_(y_true <= self.target_threshold)
+        return yes.logical_or_(no)
 
 
 class CategoricalAccuracy(Mean):
@@ -73,12 +79,14 @@ class CategoricalAccuracy(Mean):
 
         mean of  argmax(y_pred) = class
 
+    Predictions with a NaN among them are wrong answers.
+
     Shapes: y_pred (N, C, ...); y_true class indices (N, ...), or probabilities in the shape of
         y_pred.
 
     Args:
-        axis: the class axis of y_pred; 1 as in torch.
-        ignore_index: a class index that does not count, as in CrossEntropy.
+        axis: the class axis of y_pred; None is the loss', or 1 as in torch.
+        ignore_index: a class index that does not count, as in CrossEntropy; None is the loss'.
 
     Example:
         >>> import torch
@@ -91,38 +99,53 @@ class CategoricalAccuracy(Mean):
     runs_in_step: ClassVar[bool] = True
     higher_is_better: ClassVar[bool | None] = True
 
-    def __init__(self, axis: int = 1, ignore_index: int | None = None) -> None:
-        self.axis, self.ignore_index = axis, ignore_index
+    def __init__(self, axis: int | None = None, ignore_index: int | None = None) -> None:
+        self._reading = Reading(type(self).__name__, axis, ignore_index)
+
+    @property
+    def axis(self) -> int:
+        """The class axis of y_pred."""
+        return self._reading.axis
+
+    def told(self, loss: Any, y_range: Range) -> None:
+        self._reading.told(loss, y_range)
 
     def update(self, y_pred: Tensor, y_true: Tensor, sample_weight: Tensor | None = None) -> None:
-        if self.ignore_index is None or y_true.shape == y_pred.shape:
+        ignored = self._reading.ignore_index
+        if ignored is None or y_true.shape == y_pred.shape:
             super().update(y_pred, y_true, sample_weight)
             return
         right = self.values(y_pred, y_true)
-        counts = (y_true.reshape(right.shape) != self.ignore_index).to(torch.float64)
+        counts = (y_true.reshape(right.shape) != ignored).to(torch.float64)
         if sample_weight is not None:
-            counts.mul_(sample_weight.view(-1, *[1] * (right.dim() - 1)))
+            counts.mul_(weight_each(sample_weight, right))
         self._take((right * counts).sum(), counts.sum(), 0)
 
     def check_shapes(self, y_pred: Shape, y_true: Shape) -> None:
-        CrossEntropy(axis=self.axis).check_shapes(y_pred, y_true)
+        self._reading.check_classes(y_pred, y_true)
 
     def values(self, y_pred: Tensor, y_true: Tensor) -> Tensor:
-        answer = y_pred.argmax(self.axis)
+        best, answer = y_pred.max(self.axis)  # NaN if one is, which does not equal itself
+        return (answer == self._true(y_pred, y_true, answer)).logical_and_(best == best)
+
+    def _true(self, y_pred: Tensor, y_true: Tensor, answer: Tensor) -> Tensor:
+        """The true classes, in the shape of the answers."""
         if y_true.shape == y_pred.shape:
-            return answer == y_true.argmax(self.axis)
+            return y_true.argmax(self.axis)
         self.check_shapes(tuple(y_pred.shape), tuple(y_true.shape))
-        return answer == y_true.reshape(answer.shape)
+        return y_true.reshape(answer.shape)
 
 
 class TopKCategoricalAccuracy(CategoricalAccuracy):
     """The share of samples whose true class is among the k largest predictions.
 
+    Predictions with a NaN among them are wrong answers.
+
     Shapes: as for CategoricalAccuracy.
 
     Args:
         k: how many guesses there are, at least 1.
-        axis: the class axis of y_pred; 1 as in torch.
+        axis, ignore_index: as for CategoricalAccuracy.
 
     Example:
         >>> import torch
@@ -134,18 +157,16 @@ class TopKCategoricalAccuracy(CategoricalAccuracy):
 
     runs_in_step: ClassVar[bool] = True
 
-    def __init__(self, k: int = 5, axis: int = 1) -> None:
-        super().__init__(axis)
+    def __init__(self, k: int = 5, axis: int | None = None,
+                 ignore_index: int | None = None) -> None:
+        super().__init__(axis, ignore_index)
         self.k = check_count("TopKCategoricalAccuracy(k)", k, 1)
 
     def values(self, y_pred: Tensor, y_true: Tensor) -> Tensor:
-        if y_true.shape == y_pred.shape:
-            y_true = y_true.argmax(self.axis)
-        else:
-            self.check_shapes(tuple(y_pred.shape), tuple(y_true.shape))
-        best = y_pred.topk(min(self.k, y_pred.shape[self.axis]), self.axis).indices
-        true = y_true if y_true.dim() == y_pred.dim() else y_true.unsqueeze(self.axis)
-        return (best == true).any(self.axis)
+        best, guesses = y_pred.topk(min(self.k, y_pred.shape[self.axis]), self.axis)
+        largest = best.select(self.axis, 0)
+        true = self._true(y_pred, y_true, largest).unsqueeze(self.axis)
+        return (guesses == true).any(self.axis).logical_and_(largest == largest)
 
 
 class AccuracyByTargets(Metric):
@@ -167,15 +188,8 @@ class AccuracyByTargets(Metric):
         return "decided by the targets"
 
 
-def thresholds_for(loss: Loss | None, y_range: Range) -> tuple[float, float]:
-    """Above which predictions, and targets, mean yes with a loss and a last module's range."""
-    if loss is not None and loss.from_logits:
-        return 0.0, 0.5
-    return (0.0, 0.0) if y_range == (-1.0, 1.0) else (0.5, 0.5)
-
-
 def accuracy_for(
-    loss: Loss, y_range: tuple[float, float] | None, y_true: Tensor | None = None
+    loss: Loss, y_range: Range, y_true: Tensor | None = None
 ) -> Mean | None:
     """What "accuracy" means for a loss, a model that ends in that range, and these targets.
 

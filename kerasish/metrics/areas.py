@@ -7,9 +7,8 @@ import torch
 from torch import Tensor
 
 from kerasish.checks import check_choice
-from kerasish.metrics.accuracy import CategoricalAccuracy, Range, thresholds_for
 from kerasish.metrics.held import Held
-from kerasish.shapes import alike, require_alike
+from kerasish.metrics.reading import Range, Reading, weight_each
 
 
 class AUC(Held):
@@ -18,15 +17,17 @@ class AUC(Held):
         ROC: ∫ TPR dFPR, by trapezoids        PR: Σ (R_k - R_{k-1}) P_k, the average precision
 
     Exact, from all scores: they are kept until `reset` (8 bytes a score and target). Targets in the
-    shape of y_pred are yes or no for each element; else y_true are class indices, and the result is
-    the mean over the classes that are there of each against the rest.
+    shape of y_pred are yes or no for each element; else, and with a loss of classes, the result is
+    the mean over the classes that are there of each against the rest. NaN among scores or targets
+    that count has no rank, and the area is NaN.
 
-    Shapes: y_pred (N, ...) with y_true the same ((N,) counts as (N, 1)), or y_pred (N, C) with
-        y_true (N,). Logits and probabilities give the same area.
+    Shapes: y_pred (N, ...) with y_true the same ((N,) counts as (N, 1)), or y_pred (N, C, ...) with
+        y_true (N, ...). Logits and probabilities give the same area.
     Raises: ValueError for an unknown curve, and for other shapes, before training.
 
     Args:
         curve: "ROC" or "PR".
+        axis: the class axis of y_pred; None is the loss', or 1 as in torch.
 
     Example:
         >>> auc = AUC()
@@ -37,26 +38,27 @@ class AUC(Held):
 
     higher_is_better: ClassVar[bool | None] = True
 
-    def __init__(self, curve: str = "ROC") -> None:
+    def __init__(self, curve: str = "ROC", axis: int | None = None) -> None:
         self.curve = check_choice("AUC(curve)", curve, ("ROC", "PR"))
-        self._true = 0.5
+        self._reading = Reading("AUC", axis)
 
     def told(self, loss: Any, y_range: Range) -> None:
-        _, self._true = thresholds_for(loss, y_range)
+        self._reading.told(loss, y_range)
 
     def check_shapes(self, y_pred: Any, y_true: Any) -> None:
-        if len(y_true) < len(y_pred) and y_pred[1] > 1:
-            CategoricalAccuracy().check_shapes(y_pred, y_true)
-        else:
-            require_alike(self, y_pred, y_true)
+        self._reading.check_shapes(self, y_pred, y_true)
 
     def score(self, y_pred: Tensor, y_true: Tensor, weight: Tensor) -> float:
-        if y_true.dim() < y_pred.dim() and y_pred.shape[1] > 1:
+        of_classes = self._reading.of_classes(tuple(y_pred.shape), tuple(y_true.shape))
+        y_pred, y_true, weight = self._reading.rows(self, y_pred, y_true, weight)
+        if not len(y_pred) or bool(y_pred.isnan().any() | y_true.isnan().any()):
+            return math.nan
+        if of_classes:
             columns = [(y_pred[:, c], y_true == c) for c in range(y_pred.shape[1])]
             areas = [self._area(score, yes, weight) for score, yes in columns if bool(yes.any())]
             return sum(areas) / len(areas)
-        yes = alike(self, y_pred, y_true) > self._true
-        each = weight.view(-1, *[1] * (y_pred.dim() - 1)).expand(y_pred.shape)
+        each = weight_each(weight, y_pred).expand(y_pred.shape)
+        yes = y_true > self._reading.true
         return self._area(y_pred.flatten(), yes.flatten(), each.flatten())
 
     def _area(self, score: Tensor, yes: Tensor, weight: Tensor) -> float:

@@ -6,10 +6,10 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from kerasish.checks import check_choice, check_number
-from kerasish.metrics.accuracy import CategoricalAccuracy, Range, thresholds_for
+from kerasish.checks import check_choice, check_count
 from kerasish.metrics.metric import Metric, zeros_on
-from kerasish.shapes import alike, require_alike
+from kerasish.metrics.reading import Range, Reading, weight_each
+from kerasish.shapes import alike
 
 _AVERAGES = ("macro", "micro", "weighted")
 
@@ -19,8 +19,11 @@ class ConfusionMatrix(Metric):
 
         M[i, j] = Σ w over the samples of class i that were taken for class j
 
-    Targets in the shape of y_pred are yes or no for each element, and M has two rows; else y_true
-    are class indices, and a sample is taken for the class of its largest prediction.
+    Targets in the shape of y_pred are yes or no for each element, and M has two rows. Class indices
+    are classes, and so are targets of any shape with a loss of classes: the true class is then that
+    of the largest target, and a sample is taken for the class of its largest prediction. What the
+    loss ignores counts 0. NaN that counts, predicted or true, makes its cell of M NaN, and scores
+    of M all NaN.
 
     Shapes: y_pred (N, ...) with y_true the same ((N,) counts as (N, 1)), or y_pred (N, C, ...) with
         y_true (N, ...). `result()` is a numpy array (C, C), or NaN before the first sample.
@@ -29,7 +32,7 @@ class ConfusionMatrix(Metric):
     Args:
         threshold: above which a prediction means yes; None is 0 where the loss takes logits or the
             model ends in Tanh, and else 0.5.
-        axis: the class axis of y_pred; 1 as in torch.
+        axis: the class axis of y_pred; None is the loss', or 1 as in torch.
 
     Example:
         >>> matrix = ConfusionMatrix()
@@ -43,32 +46,33 @@ class ConfusionMatrix(Metric):
 
     _matrix: Tensor | None = None
 
-    def __init__(self, threshold: float | None = None, axis: int = 1) -> None:
-        self.threshold, self.axis = threshold, axis
-        self._yes, self._true = thresholds_for(None, None)
-        if threshold is not None:
-            self._yes = check_number(f"{type(self).__name__}(threshold)", threshold)
+    def __init__(self, threshold: float | None = None, axis: int | None = None) -> None:
+        self._reading = Reading(type(self).__name__, axis, threshold=threshold)
 
     def told(self, loss: Any, y_range: Range) -> None:
-        yes, self._true = thresholds_for(loss, y_range)
-        self._yes = yes if self.threshold is None else self.threshold
+        self._reading.told(loss, y_range)
 
     def check_shapes(self, y_pred: Any, y_true: Any) -> None:
-        if len(y_true) < len(y_pred) and y_pred[self.axis] > 1:
-            CategoricalAccuracy(self.axis).check_shapes(y_pred, y_true)
-        else:
-            require_alike(self, y_pred, y_true)
+        self._reading.check_shapes(self, y_pred, y_true)
 
     def update(self, y_pred: Tensor, y_true: Tensor, sample_weight: Tensor | None = None) -> None:
-        self.check_shapes(tuple(y_pred.shape), tuple(y_true.shape))
-        if y_true.dim() < y_pred.dim() and y_pred.shape[self.axis] > 1:
-            classes, taken, true = y_pred.shape[self.axis], y_pred.argmax(self.axis), y_true.long()
+        shapes, reading = (tuple(y_pred.shape), tuple(y_true.shape)), self._reading
+        self.check_shapes(*shapes)
+        classes, counts = 2, None
+        if reading.of_classes(*shapes):
+            classes, (best, taken) = y_pred.shape[reading.axis], y_pred.max(reading.axis)
+            true, counts = reading.classes(y_pred, y_true)
+            unknown = best.isnan()
         else:
-            classes, taken = 2, (y_pred > self._yes).long()
-            true = (alike(self, y_pred, y_true) > self._true).long()
+            y_true = alike(self, y_pred, y_true)
+            taken, true = (y_pred > reading.yes).long(), (y_true > reading.true).long()
+            unknown = y_pred.isnan().logical_or_(y_true.isnan())
         weight = torch.ones_like(taken, dtype=torch.float64)
+        if counts is not None:
+            weight.mul_(counts)
         if sample_weight is not None:
-            weight.mul_(sample_weight.view(-1, *[1] * (taken.dim() - 1)))
+            weight.mul_(weight_each(sample_weight, taken))
+        weight.masked_fill_(unknown.logical_and_(weight != 0), math.nan)
         if self._matrix is None:
             self._matrix = zeros_on(y_pred, classes, classes)
         self._matrix.view(-1).scatter_add_(0, (true * classes + taken).flatten(), weight.flatten())
@@ -110,42 +114,60 @@ class MeanIoU(ConfusionMatrix):
     def score(self, matrix: Tensor) -> float:
         both = matrix.diagonal()
         union = matrix.sum(0) + matrix.sum(1) - both
-        return float((both / union)[union > 0].mean())
+        return float((both / union)[union != 0].mean())
 
 
 class _Averaged(ConfusionMatrix):
-    """Base of scores of one class, yes in yes-or-no targets; of several classes, their average.
+    """Base of scores of one class, or their average over several.
 
     Args:
-        average: of several classes: "macro", the plain mean over classes that are there or
-            predicted; "weighted" by how often they are there; "micro", all of them counted
-            together, which is the accuracy; or the index of a single class.
+        average: None is the second of two classes, the yes of yes and no, and "macro" of more.
+            "macro" is the plain mean over classes that are there or predicted; "weighted" by how
+            often they are there; "micro" is of all counted together, which is the accuracy; an
+            index is of that class alone. All are as in scikit-learn, with no and yes two classes.
     """
 
     higher_is_better: ClassVar[bool | None] = True
 
-    def __init__(self, threshold: float | None = None, axis: int = 1,
-                 average: str | int = "macro") -> None:
+    def __init__(self, threshold: float | None = None, axis: int | None = None,
+                 average: str | int | None = None) -> None:
         super().__init__(threshold, axis)
-        if not isinstance(average, int):
-            check_choice(f"{type(self).__name__}(average)", average, _AVERAGES)
+        who = f"{type(self).__name__}(average)"
+        if isinstance(average, int):
+            check_count(who, average, 0, "Give the index of a class.")
+        elif average is not None:
+            check_choice(who, average, _AVERAGES)
         self.average = average
+
+    def check_shapes(self, y_pred: Any, y_true: Any) -> None:
+        super().check_shapes(y_pred, y_true)
+        reading = self._reading
+        classes = y_pred[reading.axis] if reading.of_classes(y_pred, y_true) else 2
+        if isinstance(self.average, int) and self.average >= classes:
+            raise ValueError(
+                f"{type(self).__name__}(average) expects a class from 0 to {classes - 1}, as there "
+                f"are {classes}; got {self.average}. Count classes from 0."
+            )
 
     def of(self, right: Tensor, taken: Tensor, there: Tensor) -> Tensor:
         """The score of a class from how often it was found, predicted, and there."""
         raise NotImplementedError(f"{type(self).__name__} needs an of method. Write it.")
 
     def score(self, matrix: Tensor) -> float:
+        if bool(matrix.isnan().any()):
+            return math.nan
+        average = self.average
+        if average is None:
+            average = 1 if len(matrix) == 2 else "macro"
         right, taken, there = matrix.diagonal(), matrix.sum(0), matrix.sum(1)
-        two = len(matrix) == 2
-        if self.average == "micro" and not two:
-            right, taken, there = right.sum(), taken.sum(), there.sum()
+        if average == "micro":
+            right, taken, there = (part.sum().view(1) for part in (right, taken, there))
         scores = self.of(right, taken, there).nan_to_num(0.0)  # 0 / 0 is 0, as in scikit-learn
-        if isinstance(self.average, int) or two:
-            return float(scores[self.average if isinstance(self.average, int) else 1])
-        if self.average == "weighted":
+        if isinstance(average, int):
+            return float(scores[average])
+        if average == "weighted":
             return float((scores * there).sum() / there.sum())
-        return float(scores.mean() if not scores.dim() else scores[(taken + there) > 0].mean())
+        return float(scores[(taken + there) > 0].mean())
 
 
 class Precision(_Averaged):
@@ -155,7 +177,8 @@ class Precision(_Averaged):
 
     Args:
         threshold, axis: as for ConfusionMatrix.
-        average: of several classes: "macro", "micro", "weighted", or the index of a single class.
+        average: "macro", "micro" or "weighted" over classes, or the index of a single class. None
+            is the second of two classes, the yes of yes and no, and "macro" of more.
 
     Example:
         >>> precision = Precision()
@@ -177,7 +200,8 @@ class Recall(_Averaged):
 
     Args:
         threshold, axis: as for ConfusionMatrix.
-        average: of several classes: "macro", "micro", "weighted", or the index of a single class.
+        average: "macro", "micro" or "weighted" over classes, or the index of a single class. None
+            is the second of two classes, the yes of yes and no, and "macro" of more.
 
     Example:
         >>> recall = Recall()
@@ -199,7 +223,8 @@ class F1(_Averaged):
 
     Args:
         threshold, axis: as for ConfusionMatrix.
-        average: of several classes: "macro", "micro", "weighted", or the index of a single class.
+        average: "macro", "micro" or "weighted" over classes, or the index of a single class. None
+            is the second of two classes, the yes of yes and no, and "macro" of more.
 
     Example:
         >>> f1 = F1()

@@ -88,7 +88,7 @@ class Mean(Metric):
         if sample_weight is None:
             self._take(values.sum(dtype=torch.float64), None, values.numel())
         else:
-            values = values.reshape(values.shape[0], -1).to(torch.float64).mean(1)
+            values = one_row_each(values).to(torch.float64).mean(1)
             self._take((values * sample_weight).sum(), sample_weight.sum(), 0)
 
     def add(self, mean: Tensor, count: int) -> None:
@@ -145,6 +145,11 @@ class FunctionMetric(Mean):
     def values(self, y_pred: Tensor, y_true: Tensor) -> Tensor:
         values = torch.as_tensor(self.function(y_true, y_pred))
         return values if values.dim() else values.expand(y_pred.shape[0])
+
+
+def one_row_each(values: Tensor) -> Tensor:
+    """Values in one row for each sample, where there are no samples too."""
+    return values.unsqueeze(-1).flatten(1)
 
 
 def zeros_on(example: Tensor, *shape: int) -> Tensor:

@@ -10,19 +10,20 @@ from torch import Tensor
 from kerasish import losses
 from kerasish.differentiable import Differentiable
 from kerasish.losses import Loss
-from kerasish.losses.several import OutputLosses, in_order, output_name
+from kerasish.losses.several import OutputLosses, in_order, keys_of, output_name
 from kerasish.metrics.accuracy import (
     AccuracyByTargets,
     BinaryAccuracy,
     CategoricalAccuracy,
-    Range,
     TopKCategoricalAccuracy,
     accuracy_for,
 )
 from kerasish.metrics.areas import AUC
 from kerasish.metrics.confusion import F1, ConfusionMatrix, MeanIoU, Precision, Recall
+from kerasish.metrics.held import Held
 from kerasish.metrics.losses import LossMetric
-from kerasish.metrics.metric import FunctionMetric, Metric
+from kerasish.metrics.metric import FunctionMetric, Mean, Metric
+from kerasish.metrics.reading import Range
 from kerasish.metrics.regression import MAE, MSE, R2, RMSE
 from kerasish.registry import Registry
 
@@ -50,20 +51,46 @@ def get(metric: Any) -> Metric:
 
     The name of a loss that is no metric's stands for its mean.
 
-    Raises: ValueError with the nearest names; TypeError for a class or anything else.
+    Raises: ValueError with the nearest names, and for "accuracy", which `compile` decides;
+        TypeError for a class or anything else, and for a metric that lacks a method.
 
     Example:
         >>> get("mae").name
         'mae'
     """
     if isinstance(metric, str):
+        if _is_accuracy(metric):
+            raise ValueError(f"metrics.get(metric) expects a name with one meaning; got {metric!r}"
+                             ", which compile decides by the loss. Write it in compile(metrics), "
+                             "or say which: BinaryAccuracy() or CategoricalAccuracy().")
         of_loss = metric in losses.named and metric not in _named
         found = LossMetric(losses.get(metric)) if of_loss else _named.get(metric)
         found.name = metric
         return found
     if callable(metric) and not isinstance(metric, Metric | Differentiable | type):
         return FunctionMetric(metric)
-    return _named.get(metric)
+    found = _named.get(metric)
+    _require_written(found)
+    return found
+
+
+def _is_accuracy(metric: Any) -> bool:
+    return isinstance(metric, str) and metric.lower() in _ACCURACY
+
+
+def _require_written(metric: Metric) -> None:
+    """Refuses a base class, or a class derived from one without the method that it asks for."""
+    cls: Any = type(metric)
+    lacks = [name for name in ("update", "result", "reset")
+             if getattr(cls, name) is getattr(Metric, name)]
+    if cls.update is Mean.update and cls.values is Mean.values:
+        lacks.append("values")
+    if cls.result is Held.result and cls.score is Held.score:
+        lacks.append("score")
+    if lacks:
+        raise TypeError(f"compile(metrics) expects metrics with a {lacks[0]} method; got "
+                        f"{metric!r}, which has none. Derive a class that writes it, or give a "
+                        "function of (y_true, y_pred).")
 
 
 def named_metrics(wanted: Any, loss: Loss, ending: Any) -> dict[str, Metric]:
@@ -94,7 +121,7 @@ def _of_one(wanted: Any, loss: Loss | None, y_range: Range) -> list[tuple[str, M
     named: list[tuple[str, Metric]] = []
     listed = list(wanted) if isinstance(wanted, list | tuple) else [wanted]
     for each in [] if wanted is None else listed:
-        if isinstance(each, str) and each.lower() in _ACCURACY:
+        if _is_accuracy(each):
             if loss is None:
                 raise ValueError(f"compile(metrics) expects outputs with a loss for {each!r}; got "
                                  "one without. Say which with BinaryAccuracy() or "
@@ -133,9 +160,19 @@ class OfOutput(Metric):
         return self.metric.higher_is_better
 
     def decided(self, y_true: Any) -> Metric:
+        self._require_target(y_true)
         return OfOutput(self.key, self.metric.decided(y_true[self.key]))
 
+    def _require_target(self, y_true: Any) -> None:
+        if self.key not in (keys_of(y_true) or ()):
+            raise ValueError(
+                f"compile(metrics) expects targets for the output {self.key!r}, which "
+                f"{self.metric!r} looks at; got targets for {keys_of(y_true)}. Give targets for "
+                "it, or leave the metric out."
+            )
+
     def check_shapes(self, y_pred: Any, y_true: Any) -> None:
+        self._require_target(y_true)
         self.metric.check_shapes(y_pred[self.key], y_true[self.key])
 
     def update(self, y_pred: Any, y_true: Any, sample_weight: Tensor | None = None) -> None:

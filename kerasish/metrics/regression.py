@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from kerasish.metrics.metric import ElementwiseMean, Metric, zeros_on
+from kerasish.metrics.metric import ElementwiseMean, Metric, one_row_each, zeros_on
 from kerasish.shapes import alike, require_alike
 
 
@@ -59,8 +59,9 @@ class R2(Metric):
 
         1 - Σ w (y_true - y_pred)² / Σ w (y_true - mean)², the mean of that over columns
 
-    Constant columns count 1 where predicted without error, and else 0, as in scikit-learn. Means
-    and squares are merged batch by batch: Chan et al. (1983), eq. 2.1.
+    Constant columns count 1 where predicted without error, and else 0, as in scikit-learn. NaN,
+    predicted or true, makes it NaN. Means and squares are merged batch by batch: Chan et al.
+    (1983), eq. 2.1.
 
     Shapes: y_pred and y_true (N, ...), the same; (N,) counts as (N, 1).
 
@@ -81,8 +82,8 @@ class R2(Metric):
         require_alike(self, y_pred, y_true)
 
     def update(self, y_pred: Tensor, y_true: Tensor, sample_weight: Tensor | None = None) -> None:
-        true = alike(self, y_pred, y_true).reshape(len(y_pred), -1).double()
-        error = y_pred.reshape(len(y_pred), -1).double() - true
+        true = one_row_each(alike(self, y_pred, y_true)).double()
+        error = one_row_each(y_pred).double() - true
         w = torch.ones(len(true), 1, dtype=torch.float64, device=true.device)
         if sample_weight is not None:
             w.mul_(sample_weight.view(-1, 1))
@@ -100,6 +101,8 @@ class R2(Metric):
 
     def result(self) -> float:
         if self._sums is None or not float(self._sums[0].max()):
+            return math.nan
+        if bool(self._sums.isnan().any()):
             return math.nan
         count, mean, squares, errors = self._sums
         varies = squares > count * (1e-14 * mean).square()  # rounding of the mean is no variance

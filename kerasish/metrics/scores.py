@@ -1,7 +1,7 @@
 """The loss and the metrics of one pass over the data, summed up on the device."""
 
 import copy
-from collections.abc import Iterable, Iterator, Mapping, MutableMapping
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping, MutableMapping
 from types import MappingProxyType
 from typing import Any
 
@@ -31,8 +31,10 @@ class Scores:
         self._others = [m for m in metrics.values() if m not in self._quick]
         self._held: list[tuple[Tensor, Tensor, Tensor | None]] = []
         self._held_size = 0
+        self.names = (*self.losses, *metrics)
+        """Of the loss, of its parts and of the metrics, in the order of logs."""
         self.updates = 0
-        """Batches ever taken in; never reset, so that it tells one moment from another."""
+        """Batches and resets ever; never reset itself, so that it tells moments apart."""
 
     def fresh(self) -> "Scores":
         """The same metrics with sums of their own, for a pass beside this one."""
@@ -42,9 +44,14 @@ class Scores:
 
     def reset(self) -> None:
         """Forgets all batches."""
-        self._held, self._held_size = [], 0
+        self.updates += 1
+        self.forget()
         for metric in (*self.losses.values(), *self.metrics.values()):
             metric.reset()
+
+    def forget(self) -> None:
+        """Lets go of batches that are held and not yet in the sums: after an error, or a reset."""
+        self._held, self._held_size = [], 0
 
     def update(
         self,
@@ -68,70 +75,81 @@ class Scores:
             self._held_size += y_pred.numel()
             if self._held_size >= _BLOCK or len(self._held) >= _BLOCK_BATCHES:
                 self._take_in(self._quick)
-                self._held, self._held_size = [], 0
+                self.forget()
 
-    def _take_in(self, metrics: Iterable[Metric]) -> None:
+    def _take_in(self, metrics: Collection[Metric]) -> None:
         """Gives the batches that are held to metrics, as one."""
-        if not self._held:
+        if not self._held or not metrics:
             return
         y_pred, y_true, weights = zip(*self._held, strict=True)
         weight = None if weights[0] is None else torch.cat(weights)
         for metric in metrics:
             metric.update(torch.cat(y_pred), torch.cat(y_true), weight)
 
-    def results(self) -> dict[str, float]:
-        """The values so far, read from the device; looking changes no bit of later ones."""
-        copies = {name: copy.deepcopy(metric) for name, metric in self.metrics.items()
+    def results(self, names: Container[str] | None = None) -> dict[str, float]:
+        """The values so far, read from the device; looking changes no bit of later ones.
+
+        Args:
+            names: whose values; None is all of them.
+        """
+        wanted = {name: metric for name, metric in (self.losses | self.metrics).items()
+                  if names is None or name in names}
+        copies = {name: copy.deepcopy(metric) for name, metric in wanted.items()
                   if self._held and metric in self._quick}
         self._take_in(copies.values())
-        return self._values(self.metrics | copies)
+        return {name: metric.result() for name, metric in (wanted | copies).items()}
 
     def final_results(self) -> dict[str, float]:
         """The values over all batches, after which there are no others until `reset`."""
         self._take_in(self._quick)
-        self._held, self._held_size = [], 0
-        return self._values(self.metrics)
+        self.forget()
+        return self.results()
 
-    def _values(self, metrics: dict[str, Metric]) -> dict[str, float]:
-        return {name: metric.result() for name, metric in (self.losses | metrics).items()}
+
+_UNREAD = object()
 
 
 class RunningLogs(MutableMapping[str, Any]):
-    """The running means at one batch, read from the device when they are first looked at.
+    """The running means at one batch, each read from the device when it is first looked at.
 
-    Raises: RuntimeError if they are first looked at after a later batch.
+    Raises: RuntimeError if one is first looked at after a later batch.
     """
 
     __slots__ = ("_scores", "_update", "_values")
 
     def __init__(self, scores: Scores) -> None:
         self._scores, self._update = scores, scores.updates
-        self._values: dict[str, Any] | None = None
+        self._values: dict[str, Any] = dict.fromkeys(scores.names, _UNREAD)
 
-    def _read(self) -> dict[str, Any]:
-        if self._values is None:
+    def _read(self, names: Iterable[str]) -> dict[str, Any]:
+        """All values, with these read."""
+        unread = [name for name in names if self._values[name] is _UNREAD]
+        if unread:
             if self._update != self._scores.updates:
                 raise RuntimeError(
                     "These logs expect to be read in the hook that they were given to; got read "
                     "after a later batch. Keep dict(logs) instead of logs."
                 )
-            self._values = dict(self._scores.results())
+            self._values |= self._scores.results(unread)
         return self._values
 
     def __getitem__(self, name: str) -> Any:
-        return self._read()[name]
+        return self._read([name])[name]
 
     def __setitem__(self, name: str, value: Any) -> None:
-        self._read()[name] = value
+        self._values[name] = value
 
     def __delitem__(self, name: str) -> None:
-        del self._read()[name]
+        del self._values[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._values
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._read())
+        return iter(self._read(self._values))
 
     def __len__(self) -> int:
-        return len(self._read())
+        return len(self._values)
 
     def __repr__(self) -> str:
-        return repr(self._read())
+        return repr(self._read(self._values))

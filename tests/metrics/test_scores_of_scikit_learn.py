@@ -132,7 +132,7 @@ def test_thresholds_follow_the_loss_and_the_last_module(loss, last, targets) -> 
     """Logits of 0.3 mean yes."""
     model = Model([Linear(1), *last], device="cpu")
     model.compile(SGD(0.0), loss, metrics=["precision", "recall", "auc", Recall(threshold=0.9),
-                                           ScikitMetric(scikit.f1_score)])
+                                           ScikitMetric(scikit.f1_score, labels=True)])
     model.build((1,))
     model.module[0].weight.data = torch.ones(1, 1)
     x = [[0.3], [-0.2], [0.4], [0.1]]
