@@ -50,6 +50,11 @@ class Trainer(Stepper):
             stack.enter_context(torch.inference_mode())
             yield
 
+    def _forget(self) -> None:
+        super()._forget()
+        if self._scores is not None:
+            self._scores.forget()
+
     def train_epochs(self, plan: Plan, hooks: CallbackList) -> None:
         """Trains epoch after epoch: the loop that `fit` is about."""
         logs: dict[str, Any] = {}

@@ -18,6 +18,7 @@ from kerasish.containers import (
     Sequential,
 )
 from kerasish.gradcheck import check_gradients
+from kerasish.hooks import Callback
 from kerasish.layers import (
     GRU,
     Conv2d,
@@ -382,3 +383,15 @@ def test_nothing_of_a_pass_outlives_it_in_inference_mode() -> None:
     model.fit(x, y, verbose=0)
     model.evaluate(x, y, verbose=0)
     assert not any(value.is_inference() for value in model.loss.values.values())
+
+
+def test_a_callback_that_raises_leaves_no_batch_behind() -> None:
+    class Raises(Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            raise RuntimeError("stop here")
+
+    model = Model(Linear(1), device="cpu")
+    model.compile("sgd", "mse", metrics=["mae"])
+    with pytest.raises(RuntimeError, match="stop here"):
+        model.fit(numbers(8, 2), numbers(8, 1), verbose=0, callbacks=Raises())
+    assert not model.scores._held
