@@ -32,13 +32,13 @@ from kerasish.metrics import (
     ScikitMetric,
     TopKCategoricalAccuracy,
 )
-from tests.table import numbers
+from tests.table import numbers, shown
 
 OF_CLASSES = [CategoricalAccuracy, partial(TopKCategoricalAccuracy, 2), ConfusionMatrix, MeanIoU,
               Precision, Recall, F1, AUC, partial(AUC, "PR"),
               partial(ScikitMetric, scikit.matthews_corrcoef),
               partial(ScikitMetric, partial(scikit.log_loss, labels=range(3)), labels=False)]
-each = pytest.mark.parametrize("make", OF_CLASSES, ids=lambda make: repr(make()))
+each = pytest.mark.parametrize("make", OF_CLASSES, ids=lambda make: shown(make()))
 
 
 def of(metric: Metric, loss, y_pred, y_true, weight=None):
@@ -106,7 +106,7 @@ def test_an_axis_that_is_given_stays() -> None:
 
 @each
 @pytest.mark.parametrize("loss", [CrossEntropy(), KLDivergence(axis=1), NLL(), CategoricalHinge()],
-                         ids=repr)
+                         ids=shown)
 def test_one_hot_targets_of_a_loss_of_classes_are_classes(make, loss) -> None:
     y_pred, y_true, weight = classes()
     if "log_loss" in repr(make):

@@ -25,6 +25,7 @@ from kerasish.metrics import (
     ScikitMetric,
     TopKCategoricalAccuracy,
 )
+from tests.table import shown
 
 NAN = math.nan
 BITS = torch.tensor([[0.0], [0.0], [1.0], [1.0]])
@@ -32,7 +33,7 @@ SCORES = [AUC, partial(AUC, "PR"), Precision, Recall, F1, partial(F1, average="m
           MSE, MAE, RMSE, R2, partial(LossMetric, BinaryCrossEntropy(from_logits=False)),
           partial(ScikitMetric, scikit.f1_score, labels=True),
           partial(ScikitMetric, scikit.r2_score)]  # fmt: skip
-each = pytest.mark.parametrize("make", SCORES, ids=lambda make: repr(make()))
+each = pytest.mark.parametrize("make", SCORES, ids=lambda make: shown(make()))
 
 
 def of(metric, y_pred, y_true, weight=None) -> float:
@@ -58,7 +59,7 @@ def test_a_target_of_nan_leaves_no_score(make, at: int) -> None:
     assert math.isnan(of(make(), BITS, y_true))
 
 
-@pytest.mark.parametrize("make", [*SCORES[:7], *SCORES[-2:]], ids=lambda make: repr(make()))
+@pytest.mark.parametrize("make", [*SCORES[:7], *SCORES[-2:]], ids=lambda make: shown(make()))
 def test_nan_that_weighs_nothing_does_not_matter(make) -> None:
     y_pred, y_true = torch.cat([BITS, BITS]), torch.cat([BITS, BITS])
     y_pred[0], y_true[1] = NAN, NAN

@@ -17,9 +17,10 @@ from tests.table import (
     recurrent,
     resizing,
 )
-from tests.table.row import LossRow, Row, numbers, seeded, tree_of
+from tests.table.row import LossRow, Row, numbers, seeded, shown, tree_of
 
-__all__ = ["EQUIVALENT", "LOSSES", "MODULES", "LossRow", "Row", "numbers", "seeded", "tree_of"]
+__all__ = ["EQUIVALENT", "LOSSES", "MODULES", "LossRow", "Row", "numbers", "seeded", "shown",
+           "tree_of"]
 
 FAMILIES = [dense, activations, noise, convolutions, pooling, resizing, normalization, recurrent,
             attention, containers]

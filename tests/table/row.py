@@ -1,5 +1,6 @@
 """What a row of the table says: how a module or a loss is made, what it is fed with, its twin."""
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -9,6 +10,16 @@ from torch import Tensor, nn
 
 from kerasish.losses import Loss
 from kerasish.module import Module
+
+
+def shown(made: Any) -> str:
+    """A name for a test: the same in every process, where repr of a function is not.
+
+    Example:
+        >>> shown([max, seeded])
+        '[<built-in function max>, seeded]'
+    """
+    return re.sub(r"<function (\S+) at 0x[0-9a-f]+>", r"\1", repr(made))
 
 
 @contextmanager
