@@ -30,6 +30,12 @@ LIMIT = 120
 """Seconds after which a child process is given up."""
 
 
+@pytest.fixture(autouse=True)
+def _no_other_bars() -> None:
+    """Bars that another test broke off, which its error may still hold, do not move these down."""
+    tqdm.std.tqdm._instances.clear()
+
+
 def data(count: int = 40) -> tuple[torch.Tensor, torch.Tensor]:
     x = torch.linspace(-1, 1, 2 * count).view(count, 2)
     return x, x.sum(1, keepdim=True).sign()
