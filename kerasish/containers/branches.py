@@ -8,7 +8,7 @@ from kerasish.containers.merges import Add, leaves_of_shapes
 from kerasish.layers.shaping.identity import Identity
 from kerasish.module import Module
 from kerasish.places import at, require_dy
-from kerasish.trees import leaves, shape_of, summed
+from kerasish.trees import is_shape, leaves, shape_of, summed
 
 
 class Parallel(Module):
@@ -154,7 +154,7 @@ class Shared(Module):
         self.module = module
 
     def build(self, shape: Any) -> Any:
-        if isinstance(shape, tuple) and (not shape or isinstance(shape[0], int)):
+        if is_shape(shape):
             raise ValueError(f"{self!r} expects a tuple or dict of tensors; got one of shape "
                              f"{shape} a sample. Call it on (x1, x2).")
         with at(self, "module", self.module):

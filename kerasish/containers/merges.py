@@ -7,7 +7,7 @@ from torch import Tensor
 
 from kerasish.module import Module
 from kerasish.node import Node
-from kerasish.trees import leaves
+from kerasish.trees import is_shape, leaves
 from kerasish.types import Shape
 
 
@@ -21,7 +21,7 @@ def _shapes(module: Module, shape: Any) -> list[Shape]:
 
     Raises: ValueError for a single tensor.
     """
-    if isinstance(shape, tuple) and (not shape or isinstance(shape[0], int)):
+    if is_shape(shape):
         raise ValueError(f"{module!r} expects a tuple or dict of tensors; got one of shape {shape} "
                          "a sample. Call it on (x1, x2).")
     return list(leaves_of_shapes(shape))

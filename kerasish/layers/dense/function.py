@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 import torch
 
 from kerasish.module import Module
-from kerasish.trees import sample_shapes
+from kerasish.trees import mapped_shapes, sample_shapes
 from kerasish.types import Shape
 
 
@@ -63,7 +63,8 @@ class Lambda(Module):
             return tuple(self.shape_of_y)
         with torch.device("meta"):  # constants that forward makes, too
             try:
-                y = self.function(_without_numbers(shape))
+                samples = mapped_shapes(lambda each: torch.empty((2, *each)), shape)
+                y = self.function(samples)
                 return sample_shapes(y)
             except Exception as error:
                 raise ValueError(
@@ -84,12 +85,3 @@ class Lambda(Module):
             raise TypeError(f"{self!r} expects a backward that returns dx; got None. "
                             "End it with `return dx`.")
         return dx
-
-
-def _without_numbers(shape: Any) -> Any:
-    """Two samples of such a shape, or of each in a tuple or dict of shapes."""
-    if isinstance(shape, dict):
-        return {name: _without_numbers(part) for name, part in shape.items()}
-    if shape and not isinstance(shape[0], int):
-        return tuple(_without_numbers(part) for part in shape)
-    return torch.empty((2, *shape))
