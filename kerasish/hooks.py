@@ -41,6 +41,9 @@ class Callback:
     """Whether batch hooks may run in torch's inference mode as the step does, and without logs: for
     callbacks that make no tensors and seldom want a number."""
 
+    leaves_traces: ClassVar[bool] = False
+    """Whether it writes outside the program, files for instance: a trial run leaves it out."""
+
     def set_model(self, model: Any) -> None:
         """Takes the model that the hooks are about."""
         self.model = model
@@ -69,8 +72,24 @@ class Callback:
     def on_train_end(self, logs: Logs | None = None) -> None:
         """After the last epoch of fit, with that epoch's logs; not after an error."""
 
+    def on_restore(self) -> None:
+        """After every `on_train_begin`: where a run that was saved is put back."""
+
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
         """Before the first batch of an epoch."""
+
+    def on_epoch_resume(self, epoch: int, batch: int) -> None:
+        """Instead of `on_epoch_begin`, where a run that was put back goes on within an epoch."""
+
+    def on_settled(self, epoch: int, batch: int | None = None) -> None:
+        """After all callbacks have had `on_train_batch_end`, or `on_epoch_end` (batch is None).
+
+        Nothing is half done then: `model.run_state()` is all of the run.
+        """
+
+    def on_interrupt(self, epoch: int, batch: int) -> None:
+        """After the last batch before Ctrl-C ends training, settled, before anything is rounded off.
+        """
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         """After an epoch's last batch and its validation, whose names begin with `val_`."""
@@ -167,9 +186,25 @@ class CallbackList(Callback):
         for callback in self.callbacks:
             callback.on_train_end(logs)
 
+    def on_restore(self) -> None:
+        for callback in self.callbacks:
+            callback.on_restore()
+
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
         for callback in self.callbacks:
             callback.on_epoch_begin(epoch, logs)
+
+    def on_epoch_resume(self, epoch: int, batch: int) -> None:
+        for callback in self.callbacks:
+            callback.on_epoch_resume(epoch, batch)
+
+    def on_settled(self, epoch: int, batch: int | None = None) -> None:
+        for callback in self.callbacks:
+            callback.on_settled(epoch, batch)
+
+    def on_interrupt(self, epoch: int, batch: int) -> None:
+        for callback in self.callbacks:
+            callback.on_interrupt(epoch, batch)
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         for callback in self.callbacks:

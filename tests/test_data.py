@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-import kerasish.data
+import kerasish.data.arrays
 from kerasish import Model, Module
 from kerasish.data import Arrays
 from kerasish.layers import Flatten, Linear, Tanh
@@ -255,7 +255,7 @@ def test_batches_gathered_in_blocks_are_plain_rows(
     size, shuffled, limit, value, monkeypatch
 ) -> None:
     if limit:
-        monkeypatch.setattr(kerasish.data, limit, value)
+        monkeypatch.setattr(kerasish.data.arrays, limit, value)
     x, y, weight = torch.rand(12, 2, 3), torch.arange(12), torch.rand(12)
     order = torch.randperm(12) if shuffled else None
     got = list(Arrays(x, y, weight).batches(size, order))
@@ -274,7 +274,7 @@ def test_training_in_blocks_gives_the_same_numbers(limit: str, monkeypatch) -> N
         return model.fit(x, x[:, :1], batch_size=4, epochs=3, verbose=0, seed=0).history
 
     whole = run()
-    monkeypatch.setattr(kerasish.data, limit, 1)
+    monkeypatch.setattr(kerasish.data.arrays, limit, 1)
     assert run() == whole
 
 

@@ -1,0 +1,1 @@
+"""Files of models, weights and runs: whole or not there, and data only."""
