@@ -9,12 +9,13 @@ from typing import Any
 import torch
 
 from kerasish import losses, optimizers
-from kerasish.data import Arrays
+from kerasish.data import Source
 from kerasish.endings import check_endings, endings
 from kerasish.losses.several import OutputLosses, for_outputs, keys_of
 from kerasish.metrics import Metric, Scores, named_metrics
+from kerasish.plan import require_targets
 from kerasish.training import Trainer
-from kerasish.trees import mapped, mapped_shapes, sample_shapes
+from kerasish.trees import batch_size, mapped, mapped_shapes, sample_shapes
 
 
 class Compilable(Trainer):
@@ -82,17 +83,21 @@ class Compilable(Trainer):
                 "Call model.compile(optimizer='sgd', loss='mse') first."
             )
 
-    def _make_ready(self, data: Arrays, validation: Arrays | None = None) -> Any:
+    def _make_ready(self, who: str, data: Source, validation: Source | None = None) -> Any:
         """Builds what is not built, checks the data against it, and decides "accuracy".
 
         Returns: the shape of the output, without the batch axis.
         """
-        for part in (data, validation):
-            if part is not None:
-                output = self.module.build(sample_shapes(part.x))
-                if part.y is not None:
-                    y_pred = mapped_shapes(partial(add, (len(part),)), output)
-                    self._check_targets(y_pred, part.y)
+        for source in (data, validation):
+            if source is not None:
+                x, y, _ = source.first()
+                output = self.module.build(sample_shapes(x))
+                wants_targets = who != "predict" and (not self.answers_names or self.metrics)
+                if wants_targets:
+                    require_targets(who, source)
+                    self._check_targets(mapped_shapes(partial(add, (batch_size(x),)), output), y)
+        if self.compiled and self._scores is None:
+            self._scores = Scores(dict(self.metrics), self.loss.value_names)
         self._prepare()
         return output
 
@@ -123,8 +128,8 @@ class Compilable(Trainer):
         kinds = (parameter.data.dtype for parameter in self.module.parameters())
         return next(kinds, torch.get_default_dtype())
 
-    def _placed(self, data: Arrays) -> Arrays:
-        return data.to(self.device, self._dtype())
+    def _placed(self, data: Source) -> Source:
+        return data.on(self.device, self._dtype())
 
     @contextmanager
     def _undone_on_error(self) -> Iterator[None]:

@@ -103,7 +103,7 @@ def global_states() -> dict[str, Any]:
     kind, keys, *rest = np.random.get_state()
     states = {"python": [version, np.array(words), gauss], "numpy": [kind, keys, *rest],
               "torch": torch.get_rng_state()}
-    if torch.cuda.is_initialized():
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         states["cuda"] = torch.cuda.get_rng_state_all()
     return states
 
