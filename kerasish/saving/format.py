@@ -4,7 +4,6 @@ Such a file holds data only: tensors by name, and settings as JSON text. Reading
 opens nothing else, and hands out nothing before all of it has been checked.
 """
 
-import hmac
 import io
 import os
 from collections.abc import Iterable, Iterator, Mapping
@@ -16,7 +15,16 @@ from torch import Tensor
 
 from kerasish.registry import nearest
 from kerasish.saving.errors import FilePath, ModelFileError, check_path, naming, special
-from kerasish.saving.header import DTYPES, HEADER_LIMIT, NAMES, SAVE_AGAIN, Header, lay_out, parse
+from kerasish.saving.header import (
+    DTYPES,
+    HEADER_LIMIT,
+    NAMES,
+    SAVE_AGAIN,
+    Header,
+    Row,
+    lay_out,
+    parse,
+)
 from kerasish.saving.strict import from_text, to_text
 from kerasish.saving.writing import write_whole
 
@@ -150,8 +158,9 @@ class Stored:
 
         Raises: ModelFileError for a name that the file does not have.
         """
+        wanted = self._tensors if names is None else names
         try:
-            return {name: self._tensors[name] for name in names or self._tensors}
+            return {name: self._tensors[name] for name in wanted}
         except KeyError as error:
             raise ModelFileError(self.path, f"tensor {error.args[0]!r}", "is missing",
                                  nearest(str(error.args[0]), self._tensors)) from None
@@ -186,7 +195,7 @@ def _opened(path: str) -> io.FileIO:
 def _read(path: str, file: io.FileIO, kinds: tuple[str, ...]) -> Stored:
     status = os.fstat(file.fileno())
     length = _header_length(path, file, status.st_size)
-    header = parse(path, bytes(_exactly(path, file, bytearray(length))))
+    header = parse(path, file.read(length))  # if it got shorter meanwhile, that is no header
     if header.data_size != status.st_size - 8 - length:
         raise ModelFileError(path, "the data", f"expects {header.data_size:,} bytes; got "
                              f"{status.st_size - 8 - length:,}", SAVE_AGAIN)
@@ -196,8 +205,8 @@ def _read(path: str, file: io.FileIO, kinds: tuple[str, ...]) -> Stored:
     _check_digest(path, file, header)
     configuration = _configuration(path, header.configuration)
     file.seek(8 + length)
-    tensors = {row.name: _tensor(path, file, row.dtype, row.shape, row.end - row.begin)
-               for row in header.rows}
+    with torch.inference_mode(False):  # they outlive every step
+        tensors = {row.name: _tensor(path, file, row) for row in header.rows}
     after = os.fstat(file.fileno())
     if (after.st_size, after.st_mtime_ns) != (status.st_size, status.st_mtime_ns):
         raise ModelFileError(path, "the file", "changed while it was read", "Load it again.")
@@ -221,7 +230,7 @@ def _check_digest(path: str, file: io.FileIO, header: Header) -> None:
         part = _exactly(path, file, piece[:min(left, PIECE)])
         digest.update(part)
         left -= len(part)
-    if not hmac.compare_digest(digest.hexdigest().encode(), header.sha256.encode()):
+    if digest.hexdigest() != header.sha256:
         raise ModelFileError(path, "the content", "expects to match its SHA-256; got another one",
                              SAVE_AGAIN)
 
@@ -237,16 +246,13 @@ def _configuration(path: str, text: str) -> dict[str, Any]:
     return value
 
 
-def _tensor(
-    path: str, file: io.FileIO, dtype: str, shape: tuple[int, ...], size: int
-) -> Tensor:
-    with torch.inference_mode(False):  # it outlives every step
-        data = torch.empty(size, dtype=torch.uint8, device="cpu")
-        _exactly(path, file, data.numpy().data)
-        if dtype == "BOOL" and data.numel() and data.max() > 1:
-            raise ModelFileError(path, "a tensor", "expects BOOL of 0 and 1; got another byte",
-                                 SAVE_AGAIN)
-        return data.view(DTYPES[dtype]).reshape(shape)
+def _tensor(path: str, file: io.FileIO, row: Row) -> Tensor:
+    data = torch.empty(row.end - row.begin, dtype=torch.uint8, device="cpu")
+    _exactly(path, file, data.numpy().data)
+    if row.dtype == "BOOL" and len(data) and data.max() > 1:
+        raise ModelFileError(path, f"tensor {row.name!r}", "expects bytes of 0 and 1; got "
+                             f"{data.max()}", SAVE_AGAIN)
+    return data.view(DTYPES[row.dtype]).reshape(row.shape)
 
 
 def _exactly(path: str, file: io.FileIO, room: Any) -> Any:

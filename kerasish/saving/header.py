@@ -35,14 +35,16 @@ VERSION = 1
 TENSORS_LIMIT = 100_000
 TABLE_LIMIT = 16_000_000
 HEADER_LIMIT = 2 * TEXT_LIMIT + TABLE_LIMIT  # in JSON each character of the settings may take two
+NAME_LIMIT = 2_000
 RANK_LIMIT = 64
 RESERVED = "__metadata__"  # no tensor can have this name
 
 SAVE_AGAIN = "The file is damaged, or not written by kerasish: take a copy, or save it again."
 
 _TEXT = rb'"(?:[^"\\\x00-\x1f]++|\\[^\x00-\x1f])*+"'
+_PRINTABLE = rb'"(?:[ !#-\[\]-~]++|\\["\\])*+"'
 _SIZE = rb"(?:0|[1-9][0-9]{0,18})"
-_PAIR = re.compile(rb"(%b):(%b)([,}])" % (_TEXT, _TEXT))
+_PAIR = re.compile(rb"(%b):(%b)([,}])" % (_PRINTABLE, _PRINTABLE))
 _ROW = re.compile(rb',(%b):\{"dtype":"([A-Z0-9_]{1,16})","shape":\[((?:%b(?:,%b){0,%d})?)\],'
                   rb'"data_offsets":\[(%b),(%b)\]\}'
                   % (_TEXT, _SIZE, _SIZE, RANK_LIMIT - 1, _SIZE, _SIZE))
@@ -145,14 +147,14 @@ def _check_version(path: str, version: str) -> None:
 
 
 def _rows(path: str, raw: bytes, position: int) -> tuple[Row, ...]:
+    if raw.count(b'"data_offsets":[', position) > TENSORS_LIMIT:
+        raise _wrong(path, "the table", f"at most {TENSORS_LIMIT:,} tensors", "more")
     rows: dict[str, Row] = {}
     end = 0
     while match := _ROW.match(raw, position):
         row = _row(path, match, end)
         if row.name in rows or row.name == RESERVED:
             raise _wrong(path, f"tensor {row.name!r}", "one place", "a second one")
-        if len(rows) == TENSORS_LIMIT:
-            raise _wrong(path, "the table", f"at most {TENSORS_LIMIT:,} tensors", "more")
         rows[row.name], position, end = row, match.end(), row.end
     if raw[position:].rstrip(b" ") != b"}":
         raise _wrong(path, "the table of tensors",
@@ -163,6 +165,9 @@ def _rows(path: str, raw: bytes, position: int) -> tuple[Row, ...]:
 
 def _row(path: str, match: re.Match[bytes], before: int) -> Row:
     """A row of the table whose data must begin where the ones before ended."""
+    if len(match[1]) > NAME_LIMIT:
+        raise _wrong(path, "the name of a tensor", f"at most {NAME_LIMIT:,} bytes",
+                     _shown(match[1], 0))
     name, dtype = _text(path, match[1]), match[2].decode()
     entry = f"tensor {name!r}"
     if dtype not in DTYPES:

@@ -104,7 +104,7 @@ class _Packer:
 
     def _keep(self, tensor: Tensor, place: tuple[str, ...]) -> str:
         """Keeps a tensor under a name of its own, and returns it."""
-        path = ".".join(place).encode("utf-8", "replace").decode() or "value"
+        path = ".".join(place)[:200].encode("utf-8", "replace").decode() or "value"
         name, count = path, 1
         while name in self.tensors or name == RESERVED:
             name, count = f"{path}~{count}", count + 1
