@@ -19,13 +19,14 @@ from kerasish.saving.header import (
     DTYPES,
     HEADER_LIMIT,
     NAMES,
+    RESERVED,
     SAVE_AGAIN,
     Header,
     Row,
     lay_out,
     parse,
 )
-from kerasish.saving.strict import from_text, to_text
+from kerasish.saving.strict import from_text, is_text, to_text
 from kerasish.saving.writing import write_whole
 
 KINDS = {
@@ -69,6 +70,10 @@ def write_file(
     if kind not in KINDS:
         raise ValueError(f"write_file(kind) expects a known kind; got {kind!r}. "
                          f"{nearest(str(kind), KINDS)}")
+    for argument, value in (("configuration", configuration), ("tensors", tensors)):
+        if not isinstance(value, Mapping):
+            raise TypeError(f"write_file({argument}) expects a dict; got {value!r}. Give each part "
+                            "a name.")
     header = _header(name, kind, configuration, tensors)
     write_whole(path, _chunks(name, header, tensors))
 
@@ -96,12 +101,9 @@ def _header(
 
 
 def _name(name: Any) -> str:
-    try:
-        name.encode()
-    except (AttributeError, UnicodeEncodeError):
-        raise ValueError(
-            f"tensors expects names that UTF-8 can hold; got {name!r}. Choose another one."
-        ) from None
+    if not isinstance(name, str) or name == RESERVED or not is_text(name):
+        raise ValueError(f"tensors expects names that are texts which UTF-8 can hold, and not "
+                         f"{RESERVED!r}; got {name!r}. Choose another one.")
     return str(name)
 
 

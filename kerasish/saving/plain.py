@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from kerasish.saving.header import NAMES, RESERVED
+from kerasish.saving.strict import is_text
 
 DEPTH_LIMIT = 64
 IN_JSON = 2**63  # larger whole numbers are written in hexadecimal, which takes no time to read
@@ -65,7 +66,7 @@ class _Packer:
         return value if math.isfinite(value) else {"$float": struct.pack(">d", value).hex()}
 
     def _pack_str(self, value: str, place: tuple[str, ...]) -> Any:
-        return value if _is_text(value) else {"$str": value.encode("utf-8", "surrogatepass").hex()}
+        return value if is_text(value) else {"$str": value.encode("utf-8", "surrogatepass").hex()}
 
     def _pack_bytes(self, value: bytes, place: tuple[str, ...]) -> Any:
         array = np.frombuffer(value, np.uint8).copy()
@@ -82,7 +83,7 @@ class _Packer:
             if type(key) not in (str, int):
                 raise self._refusal(key, (*place, "its keys"))
         parts = [(key, self.pack(part, (*place, str(key)))) for key, part in value.items()]
-        if all(type(key) is str and _is_text(key) and key[:1] != "$" for key in value):
+        if all(type(key) is str and is_text(key) and key[:1] != "$" for key in value):
             return dict(parts)
         return {"$dict": [[self.pack(key, ()), part] for key, part in parts]}
 
@@ -123,15 +124,6 @@ class _Packer:
     MAKERS: Mapping[type, Callable[..., Any]] = {
         int: _pack_int, float: _pack_float, str: _pack_str, bytes: _pack_bytes, list: _pack_list,
         tuple: _pack_tuple, dict: _pack_dict}
-
-
-def _is_text(value: str) -> bool:
-    """Whether UTF-8, and so JSON, can hold it: halves of surrogate pairs it cannot."""
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def unpack(json_tree: Any, tensors: Mapping[str, Tensor]) -> Any:

@@ -55,6 +55,15 @@ def from_text(text: str) -> Any:
     return value
 
 
+def is_text(value: str) -> bool:
+    """Whether UTF-8 can hold it: halves of surrogate pairs it cannot."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _parts(value: Any) -> Iterator[Any]:
     """All dicts and lists of a tree, level by level."""
     level = [value]
