@@ -1,7 +1,7 @@
 """Which metrics `compile` is asked for, under which names, and what "accuracy" means among them."""
 
 import copy
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import count
 from typing import Any
 
@@ -26,6 +26,7 @@ from kerasish.metrics.metric import FunctionMetric, Mean, Metric
 from kerasish.metrics.reading import Range
 from kerasish.metrics.regression import MAE, MSE, R2, RMSE
 from kerasish.registry import Registry
+from kerasish.types import Device
 
 _ACCURACY = ("accuracy", "acc")
 
@@ -183,6 +184,12 @@ class OfOutput(Metric):
 
     def reset(self) -> None:
         self.metric.reset()
+
+    def state_dict(self) -> dict[str, Any]:
+        return self.metric.state_dict()
+
+    def load_state_dict(self, state: Mapping[str, Any], device: Device | None = None) -> None:
+        self.metric.load_state_dict(state, device)
 
 
 def _free_name(name: str, taken: set[str]) -> str:
