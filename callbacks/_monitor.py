@@ -35,6 +35,7 @@ class MonitorCallback(Callback):
                              "A loss is better when it is lower: 'min'.")
         check_number(f"{who}(min_delta)", min_delta, "0 counts every change.")
         self.monitor, self.mode, self.min_delta = monitor, mode, min_delta
+        self._known = False
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         known = self.params.get("logs", ())
@@ -42,6 +43,12 @@ class MonitorCallback(Callback):
             raise ValueError(self._unknown(known))
         self._known = self.monitor in known
         self._sign = self._direction()
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"known": self._known}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self._known = state["known"]
 
     def value(self, logs: Logs | None) -> float | None:
         """The monitored number of this epoch; None in an epoch that does not log it.

@@ -187,7 +187,8 @@ class Model(Compilable):
     ) -> CallbackList:
         """The callbacks of one run, told what is known of it; the progress line comes last."""
         given = [] if callbacks is None else [callbacks]
-        params = {"verbose": check_verbose(who, verbose), "steps": -(-len(data) // batch_size)}
+        params = {"verbose": check_verbose(who, verbose), "samples": len(data),
+                  "steps": -(-len(data) // batch_size)}
         return CallbackList([*given, *own, ProgressLine()], self, {**params, **more})
 
     def __getstate__(self) -> dict[str, Any]:

@@ -294,7 +294,7 @@ def test_a_value_that_is_no_number_is_refused() -> None:
     begin(stopper, {"confusion": None})
     stopper.params["logs"] = ("confusion",)
     for value in (torch.zeros(2, 2), torch.zeros(2, 2).numpy(), [1, 2], "high"):
-        with pytest.raises(ValueError, match=r"(?s)\(monitor\).*one number; got .confusion., which"):
+        with pytest.raises(ValueError, match=r"\(monitor\).*one number; got .confusion."):
             stopper.on_epoch_end(0, {"confusion": value})
 
 
