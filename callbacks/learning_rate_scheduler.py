@@ -70,7 +70,7 @@ def _takes_rate(schedule: Any) -> bool:
                 continue
             return len(arguments) == 2
     raise TypeError(f"{who} expects a function of (epoch, lr) or of (epoch); got {schedule!r}. "
-                    "lambda epoch: 0.1 * 0.9**epoch is one.")
+                    "Write lambda epoch: ..., with what it is to give.")
 
 
 def _rate(value: Any, epoch: int) -> float:
