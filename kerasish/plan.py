@@ -1,20 +1,20 @@
 """What one fit is to do: its data, its epochs, and the order that a seed gives the samples."""
 
-import operator
 from collections.abc import Collection, Iterator
 from typing import Any, NamedTuple
 
 import torch
 
 from kerasish.checks import check_count
-from kerasish.data import Arrays, ArraySource, Batch, Source, source_of
+from kerasish.data import Arrays, ArraySource, Batch, Source, class_weights, source_of
+from kerasish.losses import Loss
 from kerasish.module import Module
 from kerasish.random import Stream, check_seed, derived_generator, draw_seed
 from kerasish.trees import leaves
 from kerasish.types import Device
 
 INITIAL, NOISE = 0, 2
-"""What a seed is used for besides the order of samples: each purpose has a stream of its own."""
+"""What a seed is used for besides `ORDER`: each purpose has a stream of its own."""
 
 
 class Plan(NamedTuple):
@@ -62,6 +62,10 @@ class Plan(NamedTuple):
         self.source.seed = seed
         return self._replace(seed=seed)
 
+    def weighing(self, class_weight: Any, loss: Loss, output: Any) -> "Plan":
+        """The same with the samples weighed by their classes as well."""
+        return self._replace(source=weighing(self.source, class_weight, loss, output))
+
     def require_batches_for(self, module: Module) -> None:
         """Refuses a last batch that is too small for a module, a batch norm for instance.
 
@@ -69,7 +73,7 @@ class Plan(NamedTuple):
         """
         if not isinstance(self.source, ArraySource):
             return  # only what its own sizes are is known
-        samples, size = self.source.samples, self.source.batch_size
+        samples, size = len(self.source.arrays), self.source.batch_size
         last = samples % size or min(size, samples)
         for path, part in module.named_modules():
             if last < part.least_batch and part.trainable:
@@ -177,6 +181,29 @@ def _check_freq(value: Any) -> int | Collection[int]:
     if isinstance(value, list | tuple | set | range):
         return frozenset(check_count(who, each, 1, fix) for each in value)
     return check_count(who, value, 1, fix)
+
+
+def one_batch(who: str, x: Any, y: Any = None, sample_weight: Any = None) -> ArraySource:
+    """Arrays as a single batch.
+
+    Raises: ValueError or TypeError in the name of who asks.
+    """
+    arrays = Arrays(x, y, sample_weight, who)
+    return ArraySource(arrays, max(1, len(arrays)))
+
+
+def weighing(source: Source, class_weight: Any, loss: Loss, output: Any) -> Source:
+    """The source with its samples weighed by their classes as well, if that is asked for.
+
+    Args:
+        source: where the batches come from.
+        class_weight: what `Model.fit` was given.
+        loss: what the model is trained with.
+        output: the shape of a sample's output, or several in their structure.
+    """
+    if class_weight is None:
+        return source
+    return source.weighted(class_weights(class_weight, loss, output))
 
 
 def require_targets(who: str, source: Source) -> None:

@@ -275,7 +275,8 @@ class Optimizer(Configured):
         trained = [parameter for parameter in self.parameters if parameter.trainable]
         self._gradients = [flat.grad[run] for flat in self.flats for run in flat.runs(own)]
         self._segments = cut(self.flats, trained, self.state, self.slots)
-        self._averages = Averages(*(averaged(self.flats, self.state, part) for part in (own, trained)),
+        self._averages = Averages(averaged(self.flats, self.state, own),
+                                  averaged(self.flats, self.state, trained),
                                   self.ema_momentum, self.ema_overwrite_frequency)
         regularized = [p for p in trained if p.regularizer is not None]
         constrained = [p for p in trained if p.constraint is not None]
