@@ -125,11 +125,6 @@ class Optimizer(Configured):
         self._schedule = value if callable(value) else None
         self._rate = math.nan if callable(value) else check_rate(who, value)
 
-    @property
-    def schedule(self) -> Callable[[int], float] | None:
-        """What the learning rate follows; None where it was set to a number."""
-        return self._schedule
-
     def build(self, parameters: Iterable[Parameter]) -> "Optimizer":
         """Lays the parameters down in flat vectors and makes the slots.
 
