@@ -10,6 +10,24 @@ from kerasish.history import History
 from kerasish.hooks import Callback, CallbackList
 
 from .early_stopping import EarlyStopping
+from .lambda_callback import LambdaCallback
+from .learning_rate_scheduler import LearningRateScheduler
+from .reduce_lr_on_plateau import ReduceLROnPlateau
+from .remote_monitor import RemoteMonitor
 from .tensorboard import TensorBoard
+from .terminate_on_nan import TerminateOnNaN
+from .timing import Timing
 
-__all__ = ["Callback", "CallbackList", "EarlyStopping", "History", "TensorBoard"]
+__all__ = [
+    "Callback",
+    "CallbackList",
+    "EarlyStopping",
+    "History",
+    "LambdaCallback",
+    "LearningRateScheduler",
+    "ReduceLROnPlateau",
+    "RemoteMonitor",
+    "TensorBoard",
+    "TerminateOnNaN",
+    "Timing",
+]

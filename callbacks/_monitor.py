@@ -35,6 +35,7 @@ class MonitorCallback(Callback):
                              "A loss is better when it is lower: 'min'.")
         check_number(f"{who}(min_delta)", min_delta, "0 counts every change.")
         self.monitor, self.mode, self.min_delta = monitor, mode, min_delta
+        self._known = False
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         known = self.params.get("logs", ())
@@ -42,6 +43,12 @@ class MonitorCallback(Callback):
             raise ValueError(self._unknown(known))
         self._known = self.monitor in known
         self._sign = self._direction()
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"known": self._known}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self._known = state["known"]
 
     def value(self, logs: Logs | None) -> float | None:
         """The monitored number of this epoch; None in an epoch that does not log it.
@@ -52,7 +59,7 @@ class MonitorCallback(Callback):
         if value is None and not self._known:
             raise ValueError(self._unknown(tuple(logs or {})))
         self._known = True
-        return None if value is None else float(value)
+        return None if value is None else self._number(value)
 
     def better(self, value: float, than: float | None) -> bool:
         """Whether a value is an improvement by more than min_delta; NaN never is."""
@@ -65,15 +72,23 @@ class MonitorCallback(Callback):
         if self.mode != "auto":
             return 1 if self.mode == "max" else -1
         name = self.monitor.removeprefix("val_")
-        if name == "loss":
-            return -1
         metric = self.model.metrics.get(name)
+        if name == "loss" or (metric is None and name in self.model.metrics_names):
+            return -1  # what fit logs beside metrics are losses, of single outputs too
         if metric is None or metric.higher_is_better is None:
             raise ValueError(
                 f"{type(self).__name__}(mode='auto') expects a monitor whose direction is known; "
                 f"got {self.monitor!r}. Write mode='max' or mode='min'."
             )
         return 1 if metric.higher_is_better else -1
+
+    def _number(self, value: Any) -> float:
+        try:
+            return float(value)
+        except (TypeError, ValueError, RuntimeError):
+            raise ValueError(f"{type(self).__name__}(monitor) expects a name whose value is one "
+                             f"number; got {self.monitor!r}, which is {value!r}. Watch another, or "
+                             "log a mean of it.") from None
 
     def _unknown(self, known: Any) -> str:
         hint = "Give fit validation_data or validation_split. " if (

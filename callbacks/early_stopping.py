@@ -91,9 +91,10 @@ class EarlyStopping(MonitorCallback):
             self.model.module.load_state_dict(self.best_weights)
 
     def state_dict(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in _STATE}
+        return super().state_dict() | {name: getattr(self, name) for name in _STATE}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
+        super().load_state_dict(state)
         for name in _STATE:
             setattr(self, name, state[name])
 

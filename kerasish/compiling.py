@@ -4,17 +4,21 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from operator import add
+from types import MappingProxyType
 from typing import Any
 
 import torch
 
 from kerasish import losses, optimizers
-from kerasish.data import Arrays
+from kerasish.checks import check_count
+from kerasish.data import Source
 from kerasish.endings import check_endings, endings
-from kerasish.losses.several import OutputLosses, for_outputs, keys_of
+from kerasish.losses import Loss
+from kerasish.losses.several import NoLoss, OutputLosses, check_weights, for_outputs, keys_of
 from kerasish.metrics import Metric, Scores, named_metrics
+from kerasish.plan import require_targets
 from kerasish.training import Trainer
-from kerasish.trees import mapped, mapped_shapes, sample_shapes
+from kerasish.trees import batch_size, mapped, mapped_shapes, sample_shapes
 
 
 class Compilable(Trainer):
@@ -26,10 +30,22 @@ class Compilable(Trainer):
     compiled = False
     """Whether optimizer and loss are chosen."""
     metrics: Mapping[str, Metric] = {}
-    """The metrics by the names that logs show."""
+    """The metrics by the names that logs show, those with sample weights last."""
+    weighted_names: tuple[str, ...] = ()
+    """The names of the metrics that see sample weights."""
+    compile_arguments: Mapping[str, Any] = MappingProxyType({})
+    """What `compile` was given, as it was given."""
+    steps_per_execution = 1
+    """Batches from one call of the batch hooks to the next."""
 
     def compile(
-        self, optimizer: Any, loss: Any, loss_weights: Any = None, metrics: Any = None
+        self,
+        optimizer: Any,
+        loss: Any,
+        loss_weights: Any = None,
+        metrics: Any = None,
+        weighted_metrics: Any = None,
+        steps_per_execution: int = 1,
     ) -> None:
         """Chooses how to train; all of it is checked here.
 
@@ -40,20 +56,41 @@ class Compilable(Trainer):
             optimizer: a name, "sgd" or "adam", or an Optimizer.
             loss: a name, "mse" or "cross_entropy" for instance, or a Loss. For a model with several
                 outputs, a list or dict of one for each (None for an output without), or one that is
-                meant for each.
+                meant for each. None alone, where the class has a `train_step` with losses of its
+                own.
             loss_weights: for several outputs, numbers that their losses are multiplied with.
             metrics: names, Metrics or functions of (y_true, y_pred), one or a list; for several
                 outputs, a list or dict of these. "accuracy" means what the loss, the last module or
-                the targets say; `summary()` shows what.
+                the targets say; `summary()` shows what. Sample weights do not reach them.
+            weighted_metrics: the same with sample weights; one that is among `metrics` too is
+                called weighted_<name>.
+            steps_per_execution: batches from one call of the batch hooks to the next, 1 or more.
         """
+        given = {name: value for name, value in locals().items() if name != "self"}
         new_optimizer, ending = optimizers.get(optimizer), endings(self.module)
-        new_loss = for_outputs(loss, loss_weights, ending, losses.get)
+        new_loss = self._loss_for(loss, loss_weights, ending)
         check_endings(new_loss, ending)
-        named = named_metrics(metrics, new_loss, ending)
+        plain = named_metrics(metrics, new_loss, ending)
+        weighted = named_metrics(weighted_metrics, new_loss, ending, beside=plain)
+        steps = check_count("compile(steps_per_execution)", steps_per_execution, 1, "1 is usual.")
         new_optimizer.claim(self)
-        self.optimizer, self.loss, self.metrics = new_optimizer, new_loss, named
+        self.optimizer, self.loss, self.metrics = new_optimizer, new_loss, plain | weighted
+        self.weighted_names, self.steps_per_execution = tuple(weighted), steps
+        self.compile_arguments = given
         self._scores, self.compiled = None, True
         self._prepare()
+
+    def _loss_for(self, loss: Any, loss_weights: Any, ending: Any) -> Loss:
+        if loss is not None:
+            return for_outputs(loss, loss_weights, ending, losses.get)
+        if type(self).train_step is Trainer.train_step:
+            raise TypeError("compile(loss) expects a loss to train with; got None. Write "
+                            "loss='mse', for instance; None is for a class with a train_step that "
+                            "has losses of its own.")
+        if loss_weights is not None:
+            raise ValueError(f"compile(loss_weights) expects a loss to weigh; got {loss_weights!r} "
+                             "and loss=None. Leave it out.")
+        return NoLoss()
 
     @property
     def built(self) -> bool:
@@ -82,22 +119,27 @@ class Compilable(Trainer):
                 "Call model.compile(optimizer='sgd', loss='mse') first."
             )
 
-    def _make_ready(self, data: Arrays, validation: Arrays | None = None) -> Any:
+    def _make_ready(self, who: str, data: Source, validation: Source | None = None) -> Any:
         """Builds what is not built, checks the data against it, and decides "accuracy".
 
         Returns: the shape of the output, without the batch axis.
         """
-        for part in (data, validation):
-            if part is not None:
-                output = self.module.build(sample_shapes(part.x))
-                if part.y is not None:
-                    y_pred = mapped_shapes(partial(add, (len(part),)), output)
-                    self._check_targets(y_pred, part.y)
+        for source in (data, validation):
+            if source is not None:
+                x, y, sample_weight = source.first()
+                output = self.module.build(sample_shapes(x))
+                wants_targets = who != "predict" and (not self.answers_names or self.metrics)
+                if wants_targets:
+                    require_targets(who, source)
+                    self._check_targets(mapped_shapes(partial(add, (batch_size(x),)), output), y)
+                    check_weights(self.loss, sample_weight, batch_size(x))
+        if self.compiled and self._scores is None:
+            self._scores = Scores(dict(self.metrics), self.loss.value_names)
         self._prepare()
         return output
 
     def _check_targets(self, y_pred: Any, y: Any) -> None:
-        if not isinstance(self.loss, OutputLosses):
+        if not isinstance(self.loss, OutputLosses | NoLoss):
             for what, keys in (("outputs", keys_of(y_pred)), ("targets", keys_of(y))):
                 if keys is not None:
                     raise ValueError(f"compile(loss) expects a loss for each of several {what}; "
@@ -105,7 +147,8 @@ class Compilable(Trainer):
         self.loss.check_targets(y_pred, y)
         if self._scores is None:
             decided = {name: metric.decided(y) for name, metric in self.metrics.items()}
-            self.metrics, self._scores = decided, Scores(decided, self.loss.value_names)
+            self.metrics = decided
+            self._scores = Scores(decided, self.loss.value_names, self.weighted_names)
         for metric in self.scores.metrics.values():
             metric.check_shapes(y_pred, mapped(lambda part: tuple(part.shape), y))
 
@@ -123,8 +166,8 @@ class Compilable(Trainer):
         kinds = (parameter.data.dtype for parameter in self.module.parameters())
         return next(kinds, torch.get_default_dtype())
 
-    def _placed(self, data: Arrays) -> Arrays:
-        return data.to(self.device, self._dtype())
+    def _placed(self, data: Source) -> Source:
+        return data.on(self.device, self._dtype())
 
     @contextmanager
     def _undone_on_error(self) -> Iterator[None]:

@@ -1,6 +1,6 @@
 """How callbacks plug into the loop: the hooks, who listens to them, and what they are told."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, ClassVar
 
@@ -32,7 +32,8 @@ class Callback:
     model: Any = None
     """The model that is trained."""
     params: dict[str, Any] = {}  # noqa: RUF012 (replaced whole, never changed)
-    """What fit knows: "epochs", "steps", "verbose", "seed", and "logs", the names it will log."""
+    """What fit knows: "epochs", "steps", "samples", "verbose", "seed", and "logs", the names it will
+    log."""
 
     adds_to_logs: ClassVar[tuple[str, ...] | None] = None
     """The names that `on_epoch_begin` or `on_epoch_end` put into the logs; None if not declared."""
@@ -152,7 +153,7 @@ class CallbackList(Callback):
     def __init__(
         self, callbacks: Any = None, model: Any = None, params: dict[str, Any] | None = None
     ) -> None:
-        self.callbacks = list(_flat(callbacks))
+        self.callbacks = list(flattened(callbacks))
         self._listeners: dict[str, list[tuple[bool, Hook]]] = {}
         known, is_open = list((params or {}).get("logs", ())), False
         for callback in self.callbacks:
@@ -280,7 +281,11 @@ class CallbackList(Callback):
         return errors
 
 
-def _flat(callbacks: Any) -> Iterable[Callback]:
+def flattened(callbacks: Any) -> Iterator[Callback]:
+    """The callbacks among one, or any nesting of lists of them.
+
+    Raises: TypeError for what is no callback, a class for instance.
+    """
     if callbacks is None:
         return
     if isinstance(callbacks, list | tuple | CallbackList):
@@ -288,7 +293,7 @@ def _flat(callbacks: Any) -> Iterable[Callback]:
             if each is None:
                 raise TypeError("callbacks expects instances of Callback; got None in the list. "
                                 "Leave it out.")
-            yield from _flat(each)
+            yield from flattened(each)
     elif isinstance(callbacks, Callback):
         yield callbacks
     else:

@@ -11,19 +11,21 @@ from kerasish import insight
 from kerasish.compiling import Compilable
 from kerasish.containers import Sequential
 from kerasish.containers.grants import takes
-from kerasish.data import Arrays
+from kerasish.data import source_of
 from kerasish.history import History
-from kerasish.hooks import Callback, CallbackList
+from kerasish.hooks import Callback, CallbackList, flattened
 from kerasish.module import Module
-from kerasish.plan import check_batch_size, labelled, make_plan
+from kerasish.plan import Validation, check_steps, make_plan, one_batch
 from kerasish.progress import ProgressLine, check_verbose
 from kerasish.random import drawing_from
-from kerasish.training import mode, stopping_on_interrupt
+from kerasish.resuming import Resumable
+from kerasish.running import Run, stopping_on_interrupt
+from kerasish.training import mode
 from kerasish.trees import filled, leaves, mapped_shapes
 from kerasish.types import Device
 
 
-class Model(Compilable):
+class Model(Compilable, Resumable):
     """A net that is compiled, fitted, evaluated and asked, in Keras' words.
 
     Raises: TypeError if an argument is no module.
@@ -55,17 +57,26 @@ class Model(Compilable):
 
     def fit(
         self,
-        x: Any,
-        y: Any,
-        batch_size: int | None = 32,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
         epochs: int = 1,
         verbose: str | int = "auto",
         callbacks: Any = None,
         validation_split: float = 0.0,
         validation_data: Any = None,
         shuffle: bool = True,
+        class_weight: Any = None,
+        sample_weight: Any = None,
         initial_epoch: int = 0,
+        steps_per_epoch: int | None = None,
+        validation_steps: int | None = None,
+        validation_batch_size: int | None = None,
+        validation_freq: Any = 1,
+        *,
         seed: int | None = None,
+        fast_dev_run: bool = False,
+        overfit_batches: int | None = None,
     ) -> History:
         """Trains for some epochs; ends early on `stop_training` or Ctrl-C.
 
@@ -73,105 +84,144 @@ class Model(Compilable):
             not fit, before anything is changed.
 
         Args:
-            x: the samples: an array, a tensor or nested lists, with the samples as axis 0; several
-                inputs in a tuple or a dict.
+            x: the samples: an array, a tensor, a frame or nested lists, with the samples as axis 0;
+                several inputs in a tuple or a dict. Or what brings batches (x, y) or (x, y, sample
+                weights) itself: a DataLoader, a generator, anything iterable, a function that makes
+                one for each pass; or a Dataset.
             y: the targets, as many; for several outputs in a tuple or a dict.
-            batch_size: samples an update; the last batch of an epoch may be smaller.
+            batch_size: samples an update, 32 if None; the last batch of a pass may be smaller.
             epochs: the number of the last epoch: `initial_epoch` of them are taken as done.
             verbose: 0 nothing, 1 or "auto" a progress bar where it can be drawn and else a line an
                 epoch, 2 a line an epoch.
             callbacks: one Callback, or a list; they are told in order.
             validation_split: the share of samples, from the end, that is held back for validation.
-            validation_data: (x, y), or (x, y, sample weights), to validate on after each epoch;
-                goes before validation_split.
-            shuffle: whether each epoch has an order of its own.
+            validation_data: (x, y), or (x, y, sample weights), or what brings batches of these, to
+                validate on after each epoch; goes before validation_split.
+            shuffle: whether each pass over arrays or a Dataset has an order of its own.
+            class_weight: class → weight of its samples in the loss and in weighted metrics; 1 for
+                classes that are not named. With several outputs: output → such a dict.
+            sample_weight: one weight a sample; multiplied with that of its class.
             initial_epoch: the epoch to start with, counted from 0.
+            steps_per_epoch: batches an epoch; passes follow each other across epochs. None is a
+                pass an epoch.
+            validation_steps: batches that are validated on; None is all of them.
+            validation_batch_size: batch_size for validation; None is the same.
+            validation_freq: validate after every so many epochs, or after those listed, from 1.
             seed: decides the initial values of what is built here, the order and the noise. None
                 draws one; either way it is kept as `history.seed`.
+            fast_dev_run: tries everything out on one batch and one of validation, for one epoch;
+                callbacks that write files are left out.
+            overfit_batches: trains on the first so many batches alone, in the same order in each
+                epoch: a net that cannot learn these by heart has a defect.
 
         Returns: what was logged, epoch by epoch.
         """
         self._require_compiled("fit")
-        plan = make_plan(x, y, batch_size, epochs, validation_split, validation_data, shuffle,
-                         initial_epoch, seed)
+        validation = Validation(validation_split, validation_data, validation_freq,
+                                validation_steps, validation_batch_size)
+        plan = make_plan(x, y, sample_weight, batch_size=batch_size, epochs=epochs,
+                         initial_epoch=initial_epoch, steps=steps_per_epoch, shuffle=shuffle,
+                         seed=seed, validation=validation, trial_batches=int(fast_dev_run),
+                         overfit_batches=overfit_batches)
         history = History()
-        hooks = self._hooks("fit", callbacks, verbose, plan.data, plan.batch_size, history,
-                            epochs=plan.epochs.stop, seed=plan.seed,
-                            logs=self._log_names(plan.validation is not None))
+        hooks = self._hooks("fit", callbacks, verbose, plan.batches_an_epoch, history,
+                            epochs=plan.epochs.stop, seed=plan.seed, samples=plan.source.samples,
+                            logs=self._log_names(plan.validation is not None),
+                            open=self.answers_names, trial=fast_dev_run)
         with self._training_alone("fit"), hooks.closing():
             with self._undone_on_error():
                 with drawing_from(plan.initial_values()):
-                    self._make_ready(plan.data, plan.validation)
+                    self._make_ready("fit", plan.source, plan.validation)
                 plan.require_batches_for(self.module)
-                self.history, self.stop_training = history, False
+                plan = plan.weighing(class_weight, self.loss).on(self.device, self._dtype())
+                self.history, self.run = history, Run(plan, hooks, self.device)
+                self.stop_training = self.interrupted = self.diverged = False
                 hooks.on_train_begin({})
             with self.cleared_after(), stopping_on_interrupt(self):
-                self.train_epochs(plan.on(self.device, self._dtype()), hooks)
+                hooks.on_restore()
+                self.train_epochs(self.run)
         return history
 
     def evaluate(
         self,
-        x: Any,
-        y: Any,
-        batch_size: int | None = 32,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
         verbose: str | int = "auto",
+        sample_weight: Any = None,
+        steps: int | None = None,
         callbacks: Any = None,
         return_dict: bool = False,
     ) -> Any:
         """The loss and the metrics on other data, in evaluation mode; changes no parameter.
 
+        Takes what `fit` takes; `steps` batches of it, or all.
+
         Returns: the loss, or a list [loss, *metrics] if there are metrics, or with
             return_dict=True a dictionary with `metrics_names` as keys.
         """
         self._require_compiled("evaluate")
-        data, batch_size = labelled("evaluate", x, y), check_batch_size("evaluate", batch_size)
-        hooks = self._hooks("evaluate", callbacks, verbose, data, batch_size)
+        source = source_of(x, y, sample_weight, who="evaluate", batch_size=batch_size)
+        steps = check_steps("evaluate(steps)", steps)
+        hooks = self._hooks("evaluate", callbacks, verbose, steps or source.batches)
         with self._undone_on_error():
-            self._make_ready(data)
+            self._make_ready("evaluate", source)
         with hooks.closing():
-            results = self.test_epoch(self._placed(data).batches(batch_size), hooks)
+            results = self.test_epoch(self._placed(source).epoch(0, steps), hooks)
         return _answer(results, return_dict)
 
     def predict(
         self,
         x: Any,
-        batch_size: int | None = 32,
+        batch_size: int | None = None,
         verbose: str | int = "auto",
+        steps: int | None = None,
         callbacks: Any = None,
     ) -> Any:
-        """The outputs for x as a numpy array, in evaluation mode; needs no compile."""
-        data, batch_size = Arrays(x, who="predict"), check_batch_size("predict", batch_size)
-        hooks = self._hooks("predict", callbacks, verbose, data, batch_size)
+        """The outputs for x as a numpy array, in evaluation mode; needs no compile.
+
+        Takes what `fit` takes, targets left aside; `steps` batches of it, or all. Each batch is
+        moved to the host before the next one.
+        """
+        source = source_of(x, who="predict", batch_size=batch_size)
+        steps = check_steps("predict(steps)", steps)
+        hooks = self._hooks("predict", callbacks, verbose, steps or source.batches)
         with self._undone_on_error():
-            shape = self._make_ready(data)
+            shape = self._make_ready("predict", source)
         with hooks.closing():
-            outputs = self.predict_epoch(self._placed(data).batches(batch_size), hooks)
+            outputs = self.predict_epoch(self._placed(source).epoch(0, steps), hooks)
         if not outputs:
             return mapped_shapes(
                 lambda each: torch.empty(0, *each, dtype=self._dtype()).numpy(), shape)
         return filled(outputs[0], map(np.concatenate, zip(*map(leaves, outputs), strict=True)))
 
-    def train_on_batch(self, x: Any, y: Any, return_dict: bool = False) -> Any:
+    def train_on_batch(
+        self, x: Any, y: Any = None, sample_weight: Any = None, class_weight: Any = None,
+        return_dict: bool = False,
+    ) -> Any:
         """One update from one batch; returns its loss and metrics as `evaluate` does."""
         self._require_compiled("train_on_batch")
-        data = labelled("train_on_batch", x, y)
+        source = one_batch("train_on_batch", x, y, sample_weight)
         with self._undone_on_error():
-            self._make_ready(data)
-        scores, (batch,) = self.scores.fresh(), self._placed(data).batches(len(data))
+            self._make_ready("train_on_batch", source)
+        source = self._placed(weighing(source, class_weight, self.loss))
+        scores, (batch,) = self.scores.fresh(), source.epoch(0)
         with self._training_alone("train_on_batch"), self.cleared_after(gathers=True):
             with mode(self.module.modules(), training=True), torch.inference_mode():
-                scores.update(*self.train_step(*batch), *batch[1:], self.loss.values)
+                self.record(scores, self.train_step(*batch), *batch)
         return _answer(scores.final_results(), return_dict)
 
-    def test_on_batch(self, x: Any, y: Any, return_dict: bool = False) -> Any:
+    def test_on_batch(
+        self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False
+    ) -> Any:
         """The loss and the metrics of one batch, as `evaluate` returns them."""
         self._require_compiled("test_on_batch")
-        size = max(1, len(Arrays(x, who="test_on_batch")))
-        return self.evaluate(x, y, size, verbose=0, return_dict=return_dict)
+        size = one_batch("test_on_batch", x, y, sample_weight).batch_size
+        return self.evaluate(x, y, size, 0, sample_weight, return_dict=return_dict)
 
     def predict_on_batch(self, x: Any) -> Any:
         """The outputs for one batch, as a numpy array."""
-        return self.predict(x, max(1, len(Arrays(x, who="predict_on_batch"))), verbose=0)
+        return self.predict(x, one_batch("predict_on_batch", x).batch_size, verbose=0)
 
     def summary(self) -> None:
         """Prints modules, output shapes, parameters and bytes, and what "accuracy" means here."""
@@ -182,17 +232,17 @@ class Model(Compilable):
         return names + [f"val_{name}" for name in names] if validates else names
 
     def _hooks(
-        self, who: str, callbacks: Any, verbose: str | int, data: Arrays, batch_size: int,
-        *own: Callback, **more: Any,
+        self, who: str, callbacks: Any, verbose: str | int, steps: int | None, *own: Callback,
+        trial: bool = False, **more: Any,
     ) -> CallbackList:
         """The callbacks of one run, told what is known of it; the progress line comes last."""
-        given = [] if callbacks is None else [callbacks]
-        params = {"verbose": check_verbose(who, verbose), "steps": -(-len(data) // batch_size)}
+        given = [each for each in flattened(callbacks) if not (trial and each.leaves_traces)]
+        params = {"verbose": check_verbose(who, verbose), "steps": steps}
         return CallbackList([*given, *own, ProgressLine()], self, {**params, **more})
 
     def __getstate__(self) -> dict[str, Any]:
         """A copy is not being trained, whatever the model is at the moment."""
-        return {**vars(self), "_fitting": False, "_after_backward": ()}
+        return {**vars(self), "_fitting": False, "_after_backward": (), "run": None}
 
     @contextmanager
     def _training_alone(self, method: str) -> Iterator[None]:
@@ -203,7 +253,7 @@ class Model(Compilable):
         try:
             yield
         finally:
-            self._fitting = False
+            self._fitting, self.run = False, None
 
 
 def _answer(results: dict[str, float], return_dict: bool) -> Any:

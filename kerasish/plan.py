@@ -1,115 +1,199 @@
 """What one fit is to do: its data, its epochs, and the order that a seed gives the samples."""
 
+import operator
+from collections.abc import Collection, Iterator
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor
 
 from kerasish.checks import check_count
-from kerasish.data import Arrays
+from kerasish.data import Arrays, ArraySource, Batch, Source, source_of
 from kerasish.module import Module
-from kerasish.random import check_seed, derived_generator, draw_seed
+from kerasish.random import Stream, check_seed, derived_generator, draw_seed
 from kerasish.trees import leaves
-from kerasish.types import ArrayLike, Device
+from kerasish.types import Device
 
-INITIAL, ORDER, NOISE = range(3)
-"""What a seed is used for: each purpose draws from a stream of its own."""
+INITIAL, NOISE = 0, 2
+"""What a seed is used for besides the order of samples: each purpose has a stream of its own."""
 
 
 class Plan(NamedTuple):
     """The checked arguments of a fit."""
 
-    data: Arrays
-    validation: Arrays | None
-    batch_size: int
+    source: Source
+    validation: Source | None
     epochs: range
-    shuffle: bool
     seed: int
+    steps: int | None = None
+    """Batches an epoch; None is a pass through the source."""
+    validation_steps: int | None = None
+    validation_freq: int | Collection[int] = 1
+    """Every so many epochs are followed by validation, or those with these numbers, from 1."""
+    seed_is_given: bool = True
 
-    def order(self, epoch: int) -> Tensor | None:
-        """The order of the samples in an epoch: it depends on seed and epoch alone."""
-        if not self.shuffle:
-            return None
-        return torch.randperm(len(self.data), generator=derived_generator(self.seed, ORDER, epoch))
+    @property
+    def batches_an_epoch(self) -> int | None:
+        """How many there will be, where that is known."""
+        return self.source.batches if self.steps is None else self.steps
 
     def initial_values(self) -> torch.Generator:
         """The stream that initial values of parameters are drawn from, on the CPU."""
         return derived_generator(self.seed, INITIAL)
 
-    def noise(self, epoch: int, device: Device) -> torch.Generator:
+    def noise(self, epoch: int, device: Device) -> Stream:
         """The stream that an epoch's noise, dropout for instance, is drawn from."""
-        return derived_generator(self.seed, NOISE, epoch, device=device)
+        return Stream(self.seed, NOISE, epoch, device=device)
+
+    def validates(self, epoch: int) -> bool:
+        """Whether validation follows that epoch, counted from 0."""
+        if self.validation is None:
+            return False
+        if isinstance(self.validation_freq, int):
+            return (epoch + 1) % self.validation_freq == 0
+        return epoch + 1 in self.validation_freq
+
+    def validation_batches(self) -> Iterator[Batch]:
+        """A pass through the validation data, from the start where that can be."""
+        assert self.validation is not None
+        return self.validation.epoch(0, self.validation_steps)
+
+    def reseeded(self, seed: int) -> "Plan":
+        """The same with the order and the noise of another seed."""
+        self.source.seed = seed
+        return self._replace(seed=seed)
 
     def require_batches_for(self, module: Module) -> None:
         """Refuses a last batch that is too small for a module, a batch norm for instance.
 
         Raises: ValueError naming the module.
         """
-        last = len(self.data) % self.batch_size or min(self.batch_size, len(self.data))
+        if not isinstance(self.source, ArraySource):
+            return  # only what its own sizes are is known
+        samples, size = self.source.samples, self.source.batch_size
+        last = samples % size or min(size, samples)
         for path, part in module.named_modules():
             if last < part.least_batch and part.trainable:
                 raise ValueError(
                     f"fit(batch_size) expects batches of {part.least_batch} samples or more, for "
-                    f"{part!r} at {path!r}; got {len(self.data)} samples in batches of "
-                    f"{self.batch_size}, the last one of {last}. Choose another batch_size, or "
-                    "leave samples out."
+                    f"{part!r} at {path!r}; got {samples} samples in batches of {size}, the last "
+                    f"one of {last}. Choose another batch_size, or leave samples out."
                 )
 
     def on(self, device: Device, dtype: torch.dtype) -> "Plan":
         """The same with the data on that device, its floats in that type."""
-        validation = self.validation.to(device, dtype) if self.validation else None
-        return self._replace(data=self.data.to(device, dtype), validation=validation)
+        validation = self.validation.on(device, dtype) if self.validation else None
+        return self._replace(source=self.source.on(device, dtype), validation=validation)
 
 
 def make_plan(
     x: Any,
     y: Any,
+    sample_weight: Any,
+    *,
     batch_size: int | None,
     epochs: int,
-    validation_split: float,
-    validation_data: Any,
-    shuffle: bool,
     initial_epoch: int,
+    steps: int | None,
+    shuffle: bool,
     seed: int | None,
+    validation: "Validation",
+    trial_batches: int = 0,
+    overfit_batches: int | None = None,
 ) -> Plan:
     """Checks the arguments of `Model.fit`, which describes them.
 
     Raises: ValueError or TypeError naming the argument.
     """
-    data, validation = labelled("fit", x, y), None
-    if validation_data is not None:
-        if not isinstance(validation_data, list | tuple) or not 2 <= len(validation_data) <= 3:
-            raise ValueError("fit(validation_data) expects a tuple (x, y); got "
-                             f"{type(validation_data).__name__}. Write validation_data=(x, y).")
-        validation = labelled("fit(validation_data)", *validation_data)
-    elif validation_split:
-        data, validation = data.split(validation_split)
-    return Plan(
-        data,
-        validation,
-        check_batch_size("fit", batch_size),
+    settled = draw_seed() if seed is None else check_seed("fit", seed)
+    source = source_of(x, y, sample_weight, who="fit", batch_size=batch_size, seed=settled,
+                       shuffle=shuffle)
+    source, held_back = validation.split_from(source, batch_size, settled)
+    if overfit_batches is not None:
+        source = source.take(check_count("fit(overfit_batches)", overfit_batches, 1,
+                                         "None trains on all of them."))
+    plan = Plan(
+        source,
+        held_back,
         range(check_count("fit(initial_epoch)", initial_epoch), check_count("fit(epochs)", epochs)),
-        shuffle,
-        draw_seed() if seed is None else check_seed("fit", seed),
+        settled,
+        check_steps("fit(steps_per_epoch)", steps),
+        check_steps("fit(validation_steps)", validation.steps),
+        _check_freq(validation.freq),
+        seed is not None,
     )
+    if trial_batches:
+        first = plan.epochs.start
+        plan = plan._replace(epochs=range(first, first + 1), steps=trial_batches,
+                             validation_steps=trial_batches, validation_freq=1)
+    return plan
 
 
-def labelled(who: str, x: Any, y: Any, sample_weight: ArrayLike = None) -> Arrays:
-    """Samples with targets, at least one of each.
+class Validation(NamedTuple):
+    """What `fit` is told about validation."""
 
-    Raises: ValueError or TypeError in the name of who asks.
+    split: float = 0.0
+    data: Any = None
+    freq: Any = 1
+    steps: int | None = None
+    batch_size: int | None = None
+
+    def split_from(
+        self, source: Source, batch_size: int | None, seed: int
+    ) -> tuple[Source, Source | None]:
+        """What is left to train on, and what to validate on, if anything is.
+
+        Raises: ValueError for a split of what is no array, or that leaves a side empty.
+        """
+        size = batch_size if self.batch_size is None else self.batch_size
+        who = "fit(validation_data)"
+        if self.data is not None:
+            parts = self.data if _is_one_set(self.data) else (self.data,)
+            if len(parts) > 1:
+                return source, source_of(*parts, who=who, batch_size=size, seed=seed)
+            return source, source_of(*parts, who=who, batch_size=self.batch_size, seed=seed)
+        if not self.split:
+            return source, None
+        if not isinstance(source, ArraySource):
+            raise ValueError("fit(validation_split) expects arrays, whose end it holds back; got "
+                             f"{source!r}. Give validation_data instead.")
+        return source.split(self.split, check_batch_size("fit(validation_batch_size)", size))
+
+
+def _is_one_set(data: Any) -> bool:
+    """Whether it is (x, y) or (x, y, sample weights), and not something with batches in it."""
+    if isinstance(data, list) and data and isinstance(data[0], tuple):
+        return False
+    return isinstance(data, list | tuple) and len(data) in (2, 3)
+
+
+def check_steps(who: str, value: int | None) -> int | None:
+    """Hands a number of batches back if it is one; None is all there are."""
+    return None if value is None else check_count(who, value, 1, "None is all there are.")
+
+
+def _check_freq(value: Any) -> int | Collection[int]:
+    who = "fit(validation_freq)"
+    fix = "1 validates after each epoch, [1, 5] after the first and the fifth."
+    if isinstance(value, list | tuple | set | range):
+        return frozenset(check_count(who, each, 1, fix) for each in value)
+    return check_count(who, value, 1, fix)
+
+
+def require_targets(who: str, source: Source) -> None:
+    """Refuses samples without targets, or no samples.
+
+    Raises: ValueError in the name of who asks.
     """
+    x, y, _ = source.first()
     if next(leaves(y), None) is None:
         raise ValueError(f"{who}(y) expects targets, one a sample; got {y!r}. "
                          "Only predict does without them.")
-    data = Arrays(x, y, sample_weight, who)
-    if not len(data):
+    if source.samples == 0:
         raise ValueError(f"{who}(x) expects at least one sample; got x of shape "
-                         f"{tuple(next(leaves(data.x)).shape)}. Check how x was selected.")
-    return data
+                         f"{tuple(next(leaves(x)).shape)}. Check how x was selected.")
 
 
 def check_batch_size(who: str, value: int | None) -> int:
     """Hands a batch size back if it is one; None is Keras' 32."""
     batch_size = 32 if value is None else value
-    return check_count(f"{who}(batch_size)", batch_size, 1, "32 is a usual batch size.")
+    return check_count(who, batch_size, 1, "32 is a usual batch size.")

@@ -39,6 +39,10 @@ class ProgressLine(Callback):
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
         self._start(f"Epoch {epoch + 1}/{self.params['epochs']}")
 
+    def on_epoch_resume(self, epoch: int, batch: int) -> None:
+        self.on_epoch_begin(epoch)
+        self._done = self._seen = batch
+
     def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
         self._done = batch + 1
         if batch >= self._next_look:  # most batches cost this comparison alone

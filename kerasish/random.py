@@ -10,6 +10,8 @@ import random as _python_random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -62,6 +64,58 @@ def derived_generator(
     """A generator whose numbers depend on the seed and on the path, say (purpose, epoch), alone."""
     digest = hashlib.blake2b(repr((seed, *path)).encode(), digest_size=8).digest()
     return torch.Generator(device=device).manual_seed(int.from_bytes(digest, "big") >> 1)
+
+
+class Stream:
+    """A derived generator that is made when the first number is drawn, and can be put back.
+
+    Example:
+        >>> noise, again = Stream(0, 1), Stream(0, 1)
+        >>> first = torch.rand(2, generator=noise())
+        >>> again.load(noise.state())
+        >>> bool((torch.rand(2, generator=noise()) == torch.rand(2, generator=again())).all())
+        True
+    """
+
+    def __init__(self, seed: int, *path: int, device: str | torch.device = "cpu") -> None:
+        self._make = partial(derived_generator, seed, *path, device=device)
+        self._generator: torch.Generator | None = None
+
+    def __call__(self) -> torch.Generator:
+        if self._generator is None:
+            self._generator = self._make()
+        return self._generator
+
+    def state(self) -> torch.Tensor | None:
+        """Where the generator is; None if no number was drawn from it."""
+        return None if self._generator is None else self._generator.get_state()
+
+    def load(self, state: torch.Tensor | None) -> None:
+        """Puts the generator where another one was."""
+        self._generator = None
+        if state is not None:
+            self().set_state(state)
+
+
+def global_states() -> dict[str, Any]:
+    """Where Python's, numpy's and torch's global generators are, as plain values and tensors."""
+    version, words, gauss = _python_random.getstate()
+    kind, keys, *rest = np.random.get_state()
+    states = {"python": [version, np.array(words), gauss], "numpy": [kind, keys, *rest],
+              "torch": torch.get_rng_state()}
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        states["cuda"] = torch.cuda.get_rng_state_all()
+    return states
+
+
+def set_global_states(states: dict[str, Any]) -> None:
+    """Puts the global generators where they were."""
+    version, words, gauss = states["python"]
+    _python_random.setstate((version, tuple(map(int, words)), gauss))
+    np.random.set_state(tuple(states["numpy"]))
+    torch.set_rng_state(states["torch"])
+    if "cuda" in states and torch.cuda.is_available():
+        torch.cuda.set_rng_state_all(states["cuda"])
 
 
 def stream() -> torch.Generator | None:

@@ -8,10 +8,14 @@ from torch import Tensor
 
 from kerasish.hooks import Hook
 from kerasish.losses import Loss
+from kerasish.metrics import Scores
 from kerasish.module import Module
 from kerasish.optimizers import Optimizer
 from kerasish.parameter import Parameter
 from kerasish.trees import batch_size, mapped
+
+Outcome = tuple[Tensor, Any] | dict[str, Tensor]
+"""What a step answers: its loss and predictions, or values by the names that logs show."""
 
 
 class Stepper:
@@ -33,12 +37,16 @@ class Stepper:
     _penalties_at = -1
     _rows = 1
 
-    def train_step(
-        self, x: Any, y: Any, sample_weight: Tensor | None = None
-    ) -> tuple[Tensor, Any]:
+    @property
+    def answers_names(self) -> bool:
+        """Whether `train_step` is the user's own: what it trains on and logs is for it to say."""
+        return type(self).train_step is not Stepper.train_step
+
+    def train_step(self, x: Any, y: Any, sample_weight: Any = None) -> Outcome:
         """One batch: forward, loss, backward, update. Override it for another kind of training.
 
-        Returns: the loss before the update, a 0-dim tensor, and the predictions.
+        Returns: the loss before the update, a 0-dim tensor, and the predictions; or a dict of 0-dim
+            tensors, "loss" among them, whose running means the logs are to show.
         """
         y_pred = self.module.forward(x)
         loss = self.objective(y_pred, y, sample_weight)
@@ -46,7 +54,23 @@ class Stepper:
         self.step()
         return loss, y_pred
 
-    def objective(self, y_pred: Any, y: Any, sample_weight: Tensor | None = None) -> Tensor:
+    def test_step(self, x: Any, y: Any, sample_weight: Any = None) -> Outcome:
+        """One batch of evaluation, which changes nothing; answers as `train_step` does."""
+        y_pred = self.module.forward(x)
+        return self.objective(y_pred, y, sample_weight), y_pred
+
+    def predict_step(self, x: Any) -> Any:
+        """The outputs for one batch."""
+        return self.module.forward(x)
+
+    def record(self, scores: Scores, outcome: Outcome, x: Any, y: Any, sample_weight: Any) -> None:
+        """Takes what a step answered into the running means."""
+        if isinstance(outcome, dict):
+            scores.add(outcome, batch_size(x))
+        else:
+            scores.update(*outcome, y, sample_weight, self.loss.values)
+
+    def objective(self, y_pred: Any, y: Any, sample_weight: Any = None) -> Tensor:
         """The loss, and the penalties of regularizers, whose gradients the optimizer adds."""
         if self._penalties_at != Parameter.revisions:
             self._penalized = [p for p in self.module.parameters() if p.regularizer and p.trainable]

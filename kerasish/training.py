@@ -1,11 +1,7 @@
 """The loop: forward, loss, backward, update, and whom to tell. It exists once."""
 
-import signal
-import sys
-import threading
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
-from functools import partial
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import torch
@@ -15,8 +11,8 @@ from kerasish.data import Batch
 from kerasish.hooks import CallbackList
 from kerasish.metrics import RunningLogs, Scores
 from kerasish.module import Module
-from kerasish.plan import Plan
 from kerasish.random import drawing_from
+from kerasish.running import Run
 from kerasish.stepping import Stepper
 from kerasish.trees import mapped
 
@@ -28,6 +24,12 @@ class Trainer(Stepper):
 
     stop_training = False
     """Set it in a hook to end training after the batch or the epoch."""
+    interrupted = False
+    """Whether Ctrl-C has ended, or is about to end, training."""
+    diverged = False
+    """Whether training ended because of a value that is not finite."""
+    steps_per_execution = 1
+    """Batches that callbacks are told of at once."""
     epochs_trained = 0
     """Epochs ended in all fits so far; a fit that starts at a later `initial_epoch` counts the
     epochs before it as done."""
@@ -55,52 +57,52 @@ class Trainer(Stepper):
         if self._scores is not None:
             self._scores.forget()
 
-    def train_epochs(self, plan: Plan, hooks: CallbackList) -> None:
+    def train_epochs(self, run: Run) -> None:
         """Trains epoch after epoch: the loop that `fit` is about."""
-        logs: dict[str, Any] = {}
-        self.unwound, parts = False, list(self.module.modules())
-        self._after_backward = tuple(hooks.listeners("on_backward_end"))
-        for epoch in plan.epochs:
-            hooks.on_epoch_begin(epoch, {})
-            batches = plan.data.batches(plan.batch_size, plan.order(epoch))
-            noise = drawing_from(partial(plan.noise, epoch, self.device))
-            with mode(parts, training=True), noise:
-                self.train_epoch(batches, hooks)
-                if self.optimizer.flush():  # micro-batches that are left over
-                    self.optimizer.zero_grad()
+        plan, hooks, parts = run.plan, run.hooks, list(self.module.modules())
+        self.unwound, self._after_backward = False, tuple(hooks.listeners("on_backward_end"))
+        for epoch in range(run.epoch, plan.epochs.stop):
+            if self.stop_training or self.interrupted:
+                break
+            batches = run.begin_epoch(epoch)
+            with mode(parts, training=True), drawing_from(run.noise):
+                self.train_epoch(batches, run)
+            if self.interrupted:
+                run.interrupt(self.batch)
+            if self.optimizer.flush():  # micro-batches that are left over
+                self.optimizer.zero_grad()
             logs = self.scores.final_results()
-            if plan.validation is not None:
-                validation = self.test_epoch(plan.validation.batches(plan.batch_size), hooks)
+            if plan.validates(epoch):
+                validation = self.test_epoch(plan.validation_batches(), hooks)
                 logs |= {f"val_{name}": value for name, value in validation.items()}
             self.epochs_trained = max(self.epochs_trained, epoch) + 1
-            hooks.on_epoch_end(epoch, dict(logs))  # what callbacks add stays with this epoch
-            if self.stop_training:
-                break
+            run.end_epoch(logs)
         self.optimizer.finalize()
-        hooks.on_train_end(logs)
+        run.end()
 
-    def train_epoch(self, batches: Iterable[Batch], hooks: CallbackList) -> None:
-        """One pass over the batches; nothing in it waits for the device."""
-        begin = hooks.listeners("on_train_batch_begin")
-        ticks, end = (hooks.listeners("on_train_batch_end", ticking) for ticking in (True, False))
-        scores = self.scores
-        scores.reset()
+    def train_epoch(self, batches: Iterable[Batch], run: Run) -> None:
+        """One pass over the batches that are left; nothing in it waits for the device."""
+        begin, every = run.hooks.listeners("on_train_batch_begin"), self.steps_per_execution
+        scores, tell, untold = self.scores, run.teller(self), False
+        if not run.batch:
+            scores.reset()
+        self.batch = run.batch - 1
         with torch.inference_mode():
-            for self.batch, (x, y, sample_weight) in enumerate(batches):
-                for hook in begin:
-                    hook(self.batch, {})
-                loss, y_pred = self.train_step(x, y, sample_weight)
-                scores.update(loss, y_pred, y, sample_weight, self.loss.values)
+            for self.batch, (x, y, sample_weight) in enumerate(batches, run.batch):
+                if begin and self.batch % every == 0:
+                    for hook in begin:
+                        hook(self.batch, {})
+                outcome = self.train_step(x, y, sample_weight)
+                self.record(scores, outcome, x, y, sample_weight)
                 if not self.unwound:
                     self.require_unwound()
-                if end:
-                    logs = RunningLogs(scores)
-                    for hook in end:
-                        hook(self.batch, logs)
-                for hook in ticks:
-                    hook(self.batch)
-                if self.stop_training:
+                if untold := (self.batch + 1) % every != 0:
+                    continue
+                tell(self.batch)
+                if self.stop_training or self.interrupted:
                     break
+            if untold:
+                tell(self.batch)
 
     def test_epoch(self, batches: Iterable[Batch], hooks: CallbackList) -> dict[str, float]:
         """One pass that changes nothing; returns the final means."""
@@ -111,9 +113,8 @@ class Trainer(Stepper):
             for batch, (x, y, sample_weight) in enumerate(batches):
                 for hook in begin:
                     hook(batch, {})
-                y_pred = self.module.forward(x)
-                loss = self.objective(y_pred, y, sample_weight)
-                scores.update(loss, y_pred, y, sample_weight, self.loss.values)
+                outcome = self.test_step(x, y, sample_weight)
+                self.record(scores, outcome, x, y, sample_weight)
                 if end:
                     logs = RunningLogs(scores)
                     for hook in end:
@@ -132,7 +133,7 @@ class Trainer(Stepper):
             for batch, (x, _, _) in enumerate(batches):
                 for hook in begin:
                     hook(batch, {})
-                outputs.append(mapped(_on_host, self.module.forward(x)))
+                outputs.append(mapped(_on_host, self.predict_step(x)))
                 for hook in end:
                     hook(batch, {"outputs": outputs[-1]})
         hooks.on_predict_end({})
@@ -156,25 +157,3 @@ def mode(parts: Iterable[Module], training: bool) -> Iterator[None]:
     finally:
         for part in changed:
             part.training = not training
-
-
-@contextmanager
-def stopping_on_interrupt(trainer: Trainer) -> Iterator[None]:
-    """Lets the first Ctrl-C end training cleanly after the batch; a second one raises."""
-    in_main = threading.current_thread() is threading.main_thread()
-    if not in_main or signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        yield
-        return
-
-    def stop(*_: Any) -> None:
-        signal.signal(signal.SIGINT, before)
-        trainer.stop_training = True
-        with suppress(OSError, RuntimeError, ValueError):  # standard error may be closed or busy
-            print("Interrupted: training ends after this batch. Ctrl-C again breaks off.",
-                  file=sys.stderr)
-
-    before = signal.signal(signal.SIGINT, stop) or signal.SIG_DFL
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)

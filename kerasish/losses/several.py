@@ -1,15 +1,39 @@
-"""A loss for each of several outputs, and their weighted sum."""
+"""A loss for each of several outputs, and their weighted sum; or none at all."""
 
 import copy
 from collections.abc import Callable
 from typing import Any, ClassVar, NamedTuple
 
+import torch
 from torch import Tensor
 
 from kerasish.checks import check_number
 from kerasish.losses.loss import Loss
 from kerasish.registry import nearest
-from kerasish.trees import is_shape
+from kerasish.trees import is_shape, leaves
+
+
+class NoLoss(Loss):
+    """Stands for the loss of a model that has a `train_step` with losses of its own.
+
+        L = 0
+    """
+
+    formula: ClassVar[str] = "L = 0"
+
+    def forward(self, y_pred: Any, y_true: Any, sample_weight: Any = None) -> Tensor:
+        return torch.zeros((), device=next(leaves(y_pred)).device)
+
+    def backward(self) -> Any:
+        raise RuntimeError("NoLoss.backward() expects a loss to go back from; got compiled with "
+                           "loss=None. Give compile a loss, or call backward of your own losses in "
+                           "train_step.")
+
+    def check_shapes(self, y_pred: Any, y_true: Any) -> None:
+        """Any will do."""
+
+    def check_targets(self, y_pred: Any, y_true: Any) -> None:
+        """Any will do."""
 
 
 class Part(NamedTuple):
@@ -35,6 +59,9 @@ class OutputLosses(Loss):
         losses: a tuple or dict of a loss for each output; None for one without.
         loss_weights: λ, a number for each in the same structure; 1 where none is given.
 
+    Weights of samples are one tensor (N,) for all outputs, or one for each in their structure, None
+    for an output without.
+
     Example:
         >>> import torch
         >>> from kerasish.losses import MAE, MSE
@@ -57,9 +84,9 @@ class OutputLosses(Loss):
         names = [f"{part.name}_loss" for part in self.parts]
         self.value_names = tuple(names) if len(names) > 1 else ()
 
-    def forward(self, y_pred: Any, y_true: Any, sample_weight: Tensor | None = None) -> Tensor:
-        values = [part.loss.forward(y_pred[part.key], y_true[part.key], sample_weight)
-                  for part in self.parts]
+    def forward(self, y_pred: Any, y_true: Any, sample_weight: Any = None) -> Tensor:
+        values = [part.loss.forward(y_pred[part.key], y_true[part.key],
+                                    weights_of(part.key, sample_weight)) for part in self.parts]
         self.values = dict(zip(self.value_names, values, strict=False))
         first, *others = (part.weight * value
                           for part, value in zip(self.parts, values, strict=True))
@@ -117,6 +144,45 @@ def keys_of(tree: Any) -> list[Any] | None:
         return list(tree)
     several = isinstance(tree, tuple) and not is_shape(tree)
     return list(range(len(tree))) if several else None
+
+
+def weights_of(key: int | str, sample_weight: Any) -> Tensor | None:
+    """The weights of the samples at one output: its own, or those that all outputs share.
+
+    Example:
+        >>> weights_of("b", {"a": None}), weights_of(1, None)
+        (None, None)
+    """
+    if isinstance(sample_weight, dict):
+        return sample_weight.get(key)
+    return sample_weight[key] if isinstance(sample_weight, tuple) else sample_weight
+
+
+def check_weights(loss: Loss, sample_weight: Any, count: int) -> None:
+    """Refuses weights of samples that are not one a sample, for each output or for all.
+
+    Raises: ValueError with the shape, or the output, that does not fit.
+
+    Args:
+        loss: what the model is trained with, which knows the outputs.
+        sample_weight: a tensor, or a tuple or dict of tensors and None.
+        count: how many samples there are.
+    """
+    got = keys_of(sample_weight)
+    if got is not None:
+        wanted = getattr(loss, "keys", None)
+        as_dict = isinstance(sample_weight, dict)
+        fits = wanted and (set(got) <= set(wanted) if as_dict else got == wanted)
+        if not fits or as_dict != getattr(loss, "is_dict", False):
+            raise ValueError(
+                f"sample_weight expects one tensor, or one for each of the outputs {wanted or ''}"
+                f"{' in a ' + ('dict' if loss.is_dict else 'tuple') if wanted else ''}; got "
+                f"{got}. Write None for an output without."
+            )
+    for weights in leaves(sample_weight):
+        if tuple(weights.shape) != (count,):
+            raise ValueError(f"sample_weight expects one weight a sample, shape ({count},); got "
+                             f"{tuple(weights.shape)}. Weigh samples, not elements.")
 
 
 def output_name(key: int | str) -> str:

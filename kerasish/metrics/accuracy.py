@@ -98,6 +98,7 @@ class CategoricalAccuracy(Mean):
 
     runs_in_step: ClassVar[bool] = True
     higher_is_better: ClassVar[bool | None] = True
+    settings: ClassVar[tuple[str, ...]] = ("_reading",)
 
     def __init__(self, axis: int | None = None, ignore_index: int | None = None) -> None:
         self._reading = Reading(type(self).__name__, axis, ignore_index)

@@ -37,6 +37,7 @@ class AUC(Held):
     """
 
     higher_is_better: ClassVar[bool | None] = True
+    settings: ClassVar[tuple[str, ...]] = ("_reading",)
 
     def __init__(self, curve: str = "ROC", axis: int | None = None) -> None:
         self.curve = check_choice("AUC(curve)", curve, ("ROC", "PR"))

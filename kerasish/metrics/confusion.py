@@ -43,6 +43,7 @@ class ConfusionMatrix(Metric):
     """
 
     runs_in_step: ClassVar[bool] = True
+    settings: ClassVar[tuple[str, ...]] = ("_reading",)
 
     _matrix: Tensor | None = None
 

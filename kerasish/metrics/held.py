@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -77,6 +77,8 @@ class ScikitMetric(Held):
         >>> metric.result()
         0.5
     """
+
+    settings: ClassVar[tuple[str, ...]] = ("_reading", "arguments")
 
     def __init__(self, function: Callable[..., Any], labels: bool | None = None,
                  name: str | None = None, axis: int | None = None, **arguments: Any) -> None:

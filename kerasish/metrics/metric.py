@@ -1,16 +1,17 @@
 """The contract of metrics: sums stay on the device and are read only when somebody looks."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
-from kerasish.configured import Configured
+from kerasish.configured import Configured, argument_names
+from kerasish.metrics.sums import copied
 from kerasish.naming import snake_case
 from kerasish.shapes import require_alike
-from kerasish.types import Shape
+from kerasish.types import Device, Shape
 
 
 class Metric(Configured):
@@ -34,6 +35,8 @@ class Metric(Configured):
     runs_in_step: ClassVar[bool] = False
     """Whether `update` may run in torch's inference mode, as the step does, which saves leaving it:
     only where all tensors that outlive a batch are made outside that mode."""
+    settings: ClassVar[tuple[str, ...]] = ()
+    """Attributes that no batch changes, besides the constructor's arguments: no part of a state."""
 
     def told(self, loss: Any, y_range: tuple[float, float] | None) -> None:
         """Takes what the model is trained with, and the range that its last module gives."""
@@ -56,6 +59,36 @@ class Metric(Configured):
     def reset(self) -> None:
         """Forgets all batches."""
         raise NotImplementedError(f"{type(self).__name__} needs a reset method. Write it.")
+
+    def state_dict(self) -> dict[str, Any]:
+        """What batches have left, exactly: a copy of all attributes that are no settings.
+
+        Raises: TypeError naming an attribute that is neither plain data nor a tensor.
+        """
+        return {name: copied(f"{type(self).__name__}.{name}", value)
+                for name, value in vars(self).items() if not self._is_setting(name)}
+
+    def load_state_dict(self, state: Mapping[str, Any], device: Device | None = None) -> None:
+        """Takes a state back; batches that follow give the same bits as if none had come between.
+
+        Raises: ValueError for what is no state of such a metric; nothing is changed then.
+
+        Args:
+            state: what `state_dict` gave.
+            device: where the tensors go; None leaves them where they are.
+        """
+        for name in state:
+            if self._is_setting(name) or callable(getattr(type(self), name, None)):
+                raise ValueError(f"{self!r}.load_state_dict(state) expects what state_dict gave; "
+                                 f"got {name!r}, which is no sum. Load it into the same metric.")
+        new = {name: copied(f"{type(self).__name__}.{name}", value, device)
+               for name, value in state.items()}
+        for name in [name for name in vars(self) if not self._is_setting(name)]:
+            del vars(self)[name]
+        vars(self).update(new)
+
+    def _is_setting(self, name: str) -> bool:
+        return name in ("_arguments", "_name", *self.settings, *argument_names(type(self))[0])
 
 
 class Mean(Metric):

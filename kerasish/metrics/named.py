@@ -1,16 +1,14 @@
 """Which metrics `compile` is asked for, under which names, and what "accuracy" means among them."""
 
 import copy
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import count
 from typing import Any
-
-from torch import Tensor
 
 from kerasish import losses
 from kerasish.differentiable import Differentiable
 from kerasish.losses import Loss
-from kerasish.losses.several import OutputLosses, in_order, keys_of, output_name
+from kerasish.losses.several import OutputLosses, in_order, keys_of, output_name, weights_of
 from kerasish.metrics.accuracy import (
     AccuracyByTargets,
     BinaryAccuracy,
@@ -26,8 +24,10 @@ from kerasish.metrics.metric import FunctionMetric, Mean, Metric
 from kerasish.metrics.reading import Range
 from kerasish.metrics.regression import MAE, MSE, R2, RMSE
 from kerasish.registry import Registry
+from kerasish.types import Device
 
 _ACCURACY = ("accuracy", "acc")
+_WHO = ("metrics", "weighted_metrics")
 
 _named = Registry(Metric, "compile(metrics)", "metrics=['accuracy']",
                   also=("accuracy", *losses.named))
@@ -93,8 +93,12 @@ def _require_written(metric: Metric) -> None:
                         "function of (y_true, y_pred).")
 
 
-def named_metrics(wanted: Any, loss: Loss, ending: Any) -> dict[str, Metric]:
+def named_metrics(
+    wanted: Any, loss: Loss, ending: Any, beside: Mapping[str, Metric] | None = None
+) -> dict[str, Metric]:
     """The metrics by the names that logs show, of one output or of several.
+
+    What has the name of one that it stands beside is called weighted_<name>.
 
     Raises: ValueError with the nearest names; TypeError for what is no metric.
 
@@ -103,17 +107,29 @@ def named_metrics(wanted: Any, loss: Loss, ending: Any) -> dict[str, Metric]:
             list of these, or one that is meant for each.
         loss: the loss that was chosen.
         ending: the last module, or several in the structure of the outputs.
+        beside: the metrics without weights, where those with weights are wanted; None if these are
+            without.
     """
-    if not isinstance(loss, OutputLosses):
-        return _free_names(_of_one(wanted, loss, getattr(ending, "y_range", None)), ["loss"])
-    losses = {part.key: part.loss for part in loss.parts}
+    taken = dict(beside or {})
     named = []
-    for key, each in in_order("metrics", wanted, loss.keys).items():
-        last = ending[key] if isinstance(ending, tuple | dict) else None
-        prefix = f"{output_name(key)}_" if len(loss.keys) > 1 else ""
-        for name, metric in _of_one(each, losses.get(key), getattr(last, "y_range", None)):
-            named.append((prefix + name, OfOutput(key, copy.deepcopy(metric))))
-    return _free_names(named, ["loss", *loss.value_names])
+    if isinstance(loss, OutputLosses):
+        who, losses = _WHO[beside is not None], {part.key: part.loss for part in loss.parts}
+        for key, each in in_order(who, wanted, loss.keys).items():
+            last = ending[key] if isinstance(ending, tuple | dict) else None
+            prefix = f"{output_name(key)}_" if len(loss.keys) > 1 else ""
+            named += [(prefix, name, OfOutput(key, copy.deepcopy(metric))) for name, metric in
+                      _of_one(each, losses.get(key), getattr(last, "y_range", None))]
+    else:
+        alone = _of_one(wanted, loss, getattr(ending, "y_range", None))
+        named = [("", name, _with_own_sums(metric, taken)) for name, metric in alone]
+    told_apart = ((prefix + ("weighted_" if prefix + name in taken else "") + name, metric)
+                  for prefix, name, metric in named)
+    return _free_names(told_apart, ["loss", *loss.value_names, *taken])
+
+
+def _with_own_sums(metric: Metric, others: Mapping[str, Metric]) -> Metric:
+    """The metric, or a copy if the same object is among the others."""
+    return copy.deepcopy(metric) if any(metric is other for other in others.values()) else metric
 
 
 def _of_one(wanted: Any, loss: Loss | None, y_range: Range) -> list[tuple[str, Metric]]:
@@ -175,14 +191,20 @@ class OfOutput(Metric):
         self._require_target(y_true)
         self.metric.check_shapes(y_pred[self.key], y_true[self.key])
 
-    def update(self, y_pred: Any, y_true: Any, sample_weight: Tensor | None = None) -> None:
-        self.metric.update(y_pred[self.key], y_true[self.key], sample_weight)
+    def update(self, y_pred: Any, y_true: Any, sample_weight: Any = None) -> None:
+        self.metric.update(y_pred[self.key], y_true[self.key], weights_of(self.key, sample_weight))
 
     def result(self) -> float:
         return self.metric.result()
 
     def reset(self) -> None:
         self.metric.reset()
+
+    def state_dict(self) -> dict[str, Any]:
+        return self.metric.state_dict()
+
+    def load_state_dict(self, state: Mapping[str, Any], device: Device | None = None) -> None:
+        self.metric.load_state_dict(state, device)
 
 
 def _free_name(name: str, taken: set[str]) -> str:

@@ -9,7 +9,9 @@ import torch
 from torch import Tensor
 
 from kerasish.metrics.metric import Mean, Metric
-from kerasish.trees import batch_size
+from kerasish.metrics.sums import copied
+from kerasish.trees import batch_size, filled, leaves, mapped
+from kerasish.types import Device
 
 _BLOCK, _BLOCK_BATCHES = 4096, 256
 """Small batches are held until so many predictions, or batches, have come together: a metric costs
@@ -22,14 +24,21 @@ class Scores:
     Args:
         metrics: name → metric; "loss" is added in front.
         parts: names of what the loss is made of, which come after it.
+        weighted: names of the metrics that see sample weights; the others never do.
     """
 
-    def __init__(self, metrics: dict[str, Metric], parts: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        metrics: dict[str, Metric],
+        parts: Iterable[str] = (),
+        weighted: Collection[str] = (),
+    ) -> None:
         self.losses, self.metrics = {name: Mean() for name in ("loss", *parts)}, metrics
-        self._loss = self.losses["loss"]
-        self._quick = [m for m in metrics.values() if vars(type(m)).get("runs_in_step")]
-        self._others = [m for m in metrics.values() if m not in self._quick]
-        self._held: list[tuple[Tensor, Tensor, Tensor | None]] = []
+        self._loss, self.weighted = self.losses["loss"], weighted
+        self._quick = {name: metric for name, metric in metrics.items()
+                       if vars(type(metric)).get("runs_in_step")}
+        self._others = {name: metric for name, metric in metrics.items() if name not in self._quick}
+        self._held: list[tuple[Any, Any, Any]] = []
         self._held_size = 0
         self.names = (*self.losses, *metrics)
         """Of the loss, of its parts and of the metrics, in the order of logs."""
@@ -38,7 +47,7 @@ class Scores:
 
     def fresh(self) -> "Scores":
         """The same metrics with sums of their own, for a pass beside this one."""
-        twin = Scores(copy.deepcopy(self.metrics), list(self.losses)[1:])
+        twin = Scores(copy.deepcopy(self.metrics), list(self.losses)[1:], self.weighted)
         twin.reset()
         return twin
 
@@ -58,33 +67,34 @@ class Scores:
         loss: Tensor,
         y_pred: Any,
         y_true: Any,
-        sample_weight: Tensor | None,
+        sample_weight: Any,
         parts: Mapping[str, Tensor] = MappingProxyType({}),
     ) -> None:
         """Takes in one batch; reads nothing back from the device."""
         self.updates += 1
-        size = y_pred.shape[0] if isinstance(y_pred, Tensor) else batch_size(y_pred)
+        is_single = isinstance(y_pred, Tensor)
+        size = y_pred.shape[0] if is_single else batch_size(y_pred)
         self._loss.add(loss, size)
         for name, part in parts.items():
             self.losses[name].add(part, size)
-        for metric in self._others:
+        for name, metric in self._others.items():
             with torch.inference_mode(False):
-                metric.update(y_pred, y_true, sample_weight)
-        if self._quick:
-            self._held.append((y_pred.clone(), y_true, sample_weight))  # its memory may be reused
-            self._held_size += y_pred.numel()
+                metric.update(y_pred, y_true, sample_weight if name in self.weighted else None)
+        if self._quick:  # the memory of predictions may be reused
+            kept = y_pred.clone() if is_single else mapped(Tensor.clone, y_pred)
+            self._held.append((kept, y_true, sample_weight))
+            self._held_size += sum(part.numel() for part in leaves(kept))
             if self._held_size >= _BLOCK or len(self._held) >= _BLOCK_BATCHES:
                 self._take_in(self._quick)
                 self.forget()
 
-    def _take_in(self, metrics: Collection[Metric]) -> None:
+    def _take_in(self, metrics: Mapping[str, Metric]) -> None:
         """Gives the batches that are held to metrics, as one."""
         if not self._held or not metrics:
             return
-        y_pred, y_true, weights = zip(*self._held, strict=True)
-        weight = None if weights[0] is None else torch.cat(weights)
-        for metric in metrics:
-            metric.update(torch.cat(y_pred), torch.cat(y_true), weight)
+        y_pred, y_true, weights = map(_joined, zip(*self._held, strict=True))
+        for name, metric in metrics.items():
+            metric.update(y_pred, y_true, weights if name in self.weighted else None)
 
     def results(self, names: Container[str] | None = None) -> dict[str, float]:
         """The values so far, read from the device; looking changes no bit of later ones.
@@ -95,8 +105,8 @@ class Scores:
         wanted = {name: metric for name, metric in (self.losses | self.metrics).items()
                   if names is None or name in names}
         copies = {name: copy.deepcopy(metric) for name, metric in wanted.items()
-                  if self._held and metric in self._quick}
-        self._take_in(copies.values())
+                  if self._held and name in self._quick}
+        self._take_in(copies)
         return {name: metric.result() for name, metric in (wanted | copies).items()}
 
     def final_results(self) -> dict[str, float]:
@@ -104,6 +114,54 @@ class Scores:
         self._take_in(self._quick)
         self.forget()
         return self.results()
+
+    def state_dict(self) -> dict[str, Any]:
+        """All sums exactly, and the batches that are held: a tree of plain values and tensors.
+
+        Raises: TypeError naming what a metric keeps that is neither.
+        """
+        sizes = [batch_size(y_pred) for y_pred, _, _ in self._held]
+        held = tuple(map(_joined, zip(*self._held, strict=True)))
+        sums = {name: each.state_dict() for name, each in (self.losses | self.metrics).items()}
+        return {"sums": sums, "sizes": sizes, "held": copied("Scores.held", held)}
+
+    def load_state_dict(self, state: Mapping[str, Any], device: Device | None = None) -> None:
+        """Takes a state back: what follows is the same to the bit, held batches included.
+
+        Raises: ValueError for the state of other metrics; nothing is changed then.
+
+        Args:
+            state: what `state_dict` gave.
+            device: where the tensors go; None leaves them where they are.
+        """
+        sums = state["sums"]
+        if list(sums) != list(self.names):
+            raise ValueError(f"Scores.load_state_dict(state) expects the sums of {self.names}; got "
+                             f"those of {tuple(sums)}. Compile with the same loss and metrics.")
+        for name, each in (self.losses | self.metrics).items():
+            each.load_state_dict(sums[name], device)
+        self.updates += 1
+        self.forget()
+        if state["sizes"]:
+            held = copied("Scores.held", state["held"], device)
+            parts = (_cut(part, state["sizes"]) for part in held)
+            self._held = list(zip(*parts, strict=True))
+            self._held_size = sum(part.numel() for part in leaves(held[0]))
+
+
+def _joined(batches: tuple[Any, ...]) -> Any:
+    """Batches of one structure as one batch; None stays None."""
+    if isinstance(batches[0], Tensor):
+        return torch.cat(batches).contiguous()  # sums then have one order, however batches lay
+    return filled(batches[0], map(_joined, zip(*map(leaves, batches), strict=True)))
+
+
+def _cut(batch: Any, sizes: list[int]) -> list[Any]:
+    """The reverse of `_joined`: batches of these sizes."""
+    if next(leaves(batch), None) is None:
+        return [batch] * len(sizes)
+    views = zip(*(torch.split(part, sizes) for part in leaves(batch)), strict=True)
+    return [filled(batch, each) for each in views]
 
 
 _UNREAD = object()

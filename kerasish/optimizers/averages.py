@@ -1,6 +1,11 @@
 """Running averages of the weights: smoother than the weights of any single update."""
 
+from collections.abc import Container, Mapping, Sequence
+
 from torch import Tensor
+
+from kerasish.optimizers.flat import FlatParameters
+from kerasish.parameter import Parameter
 
 Pairs = list[tuple[Tensor, Tensor]]
 """Stretches of weights, each with its averages."""
@@ -48,3 +53,13 @@ class Averages:
             weights = w.clone()
             w.copy_(average)
             average.copy_(weights)
+
+
+def averaged(
+    flats: Sequence[FlatParameters],
+    state: Mapping[FlatParameters, Mapping[str, Tensor]],
+    wanted: Container[Parameter],
+) -> Pairs:
+    """The weights of these parameters, stretch by stretch, with their averages if any are kept."""
+    return [(flat.data[run], state[flat]["average"][run])
+            for flat in flats if "average" in state[flat] for run in flat.runs(wanted)]

@@ -2,7 +2,7 @@
 
 import math
 import weakref
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any, ClassVar
 
@@ -11,10 +11,11 @@ from torch import Tensor
 
 from kerasish.checks import check_count, check_number, check_rate
 from kerasish.configured import Configured
-from kerasish.optimizers.averages import Averages, Pairs
+from kerasish.optimizers.averages import Averages, averaged
 from kerasish.optimizers.flat import FlatParameters, flatten
 from kerasish.optimizers.segments import cut
 from kerasish.optimizers.stages import add_penalties, check_clipping, clipping, project
+from kerasish.optimizers.state import load_state, state_of
 from kerasish.parameter import Parameter
 from kerasish.schedules.schedule import check_schedule
 
@@ -101,6 +102,11 @@ class Optimizer(Configured):
         return ()
 
     @property
+    def kept(self) -> tuple[str, ...]:
+        """Names of all vectors beside the weights: the slots, and the averages if they are kept."""
+        return (*self.slots, "average") if self.use_ema else self.slots
+
+    @property
     def accumulates(self) -> bool:
         """Whether gradients of micro-batches add up; each is then to be scaled by its rows."""
         return self.gradient_accumulation_steps is not None
@@ -119,19 +125,22 @@ class Optimizer(Configured):
         self._schedule = value if callable(value) else None
         self._rate = math.nan if callable(value) else check_rate(who, value)
 
+    @property
+    def schedule(self) -> Callable[[int], float] | None:
+        """What the learning rate follows; None where it was set to a number."""
+        return self._schedule
+
     def build(self, parameters: Iterable[Parameter]) -> "Optimizer":
         """Lays the parameters down in flat vectors and makes the slots.
 
         Raises: TypeError or ValueError for a schedule that gives no rate.
         """
         if self._schedule is not None:
-            who = f"{type(self).__name__}(learning_rate)"
-            check_schedule(who, self._schedule, self.iterations)
+            check_schedule(f"{type(self).__name__}(learning_rate)", self._schedule, self.iterations)
         self.parameters, self.built = list(dict.fromkeys(parameters)), True
         self.flats = flatten(self.parameters)
-        kept = (*self.slots, "average") if self.use_ema else self.slots
         with torch.inference_mode(False):  # slots outlive every step
-            self.state = {flat: {slot: torch.zeros_like(flat.data) for slot in kept}
+            self.state = {flat: {slot: torch.zeros_like(flat.data) for slot in self.kept}
                           for flat in self.flats}
         self._plan()
         return self
@@ -204,6 +213,22 @@ class Optimizer(Configured):
         if self._has_averages():
             self._averages.swap()
 
+    def state_dict(self) -> dict[str, Any]:
+        """Copies of all that later steps depend on besides the weights: plain values and tensors.
+
+        Returns: "iterations", "gathered_batches", "gathered_rows"; "learning_rate", None under a
+            schedule; "slots": a list for each, with a tensor for each of `parameters` in its shape;
+            "gradients": the same of micro-batches that wait for an update, else an empty list.
+        """
+        return state_of(self)
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Goes on where an optimizer of the same kind was; call `build` first.
+
+        Raises: ValueError for other entries, slots or shapes; nothing is changed then.
+        """
+        load_state(self, state)
+
     def update(self, w: Tensor, g: Tensor, *slots: Tensor) -> None:
         """Changes w in place: the formula, on a stretch of the flat vectors."""
         raise NotImplementedError(f"{type(self).__name__} needs an update method. Write it.")
@@ -250,7 +275,7 @@ class Optimizer(Configured):
         trained = [parameter for parameter in self.parameters if parameter.trainable]
         self._gradients = [flat.grad[run] for flat in self.flats for run in flat.runs(own)]
         self._segments = cut(self.flats, trained, self.state, self.slots)
-        self._averages = Averages(self._with_averages(own), self._with_averages(trained),
+        self._averages = Averages(*(averaged(self.flats, self.state, part) for part in (own, trained)),
                                   self.ema_momentum, self.ema_overwrite_frequency)
         regularized = [p for p in trained if p.regularizer is not None]
         constrained = [p for p in trained if p.constraint is not None]
@@ -265,10 +290,3 @@ class Optimizer(Configured):
         ]
         self._stages = [stage for stage, wanted in stages if stage and wanted]
         self._planned_at = Parameter.revisions
-
-    def _with_averages(self, wanted: Container[Parameter]) -> Pairs:
-        """The weights of these parameters, stretch by stretch, with their running averages."""
-        if not self.use_ema:
-            return []
-        return [(flat.data[run], self.state[flat]["average"][run])
-                for flat in self.flats for run in flat.runs(wanted)]

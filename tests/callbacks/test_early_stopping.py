@@ -273,7 +273,8 @@ def test_a_monitor_with_nothing_near_is_told_all_names() -> None:
                          ids=["no metric of the model", "a metric that does not say"])
 def test_a_direction_that_is_not_known_is_asked_for(metric) -> None:
     stopper = EarlyStopping("mine")
-    stopper.set_model(SimpleNamespace(metrics={"mine": metric} if metric else {}))
+    metrics = {"mine": metric} if metric else {}
+    stopper.set_model(SimpleNamespace(metrics=metrics, metrics_names=["loss", *metrics]))
     stopper.set_params({"logs": ("loss", "mine")})
     with pytest.raises(ValueError, match=r"mode='auto'.*'mine'.*mode='max' or mode='min'"):
         stopper.on_train_begin({})
@@ -286,6 +287,15 @@ def test_a_monitor_that_an_earlier_callback_may_log_is_looked_for_after_the_firs
     stopper.on_train_begin({})
     with pytest.raises(ValueError, match=r"EarlyStopping\(monitor\).*'f1'"):
         stopper.on_epoch_end(0, {"loss": 1.0})
+
+
+def test_a_value_that_is_no_number_is_refused() -> None:
+    stopper = EarlyStopping("confusion", mode="max")
+    begin(stopper, {"confusion": None})
+    stopper.params["logs"] = ("confusion",)
+    for value in (torch.zeros(2, 2), torch.zeros(2, 2).numpy(), [1, 2], "high"):
+        with pytest.raises(ValueError, match=r"\(monitor\).*one number; got .confusion."):
+            stopper.on_epoch_end(0, {"confusion": value})
 
 
 def test_a_value_may_be_any_number() -> None:

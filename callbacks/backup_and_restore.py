@@ -1,0 +1,138 @@
+"""Lets a run that was killed go on as if nothing had happened."""
+
+import os
+from pathlib import Path
+from typing import Any, ClassVar
+
+from kerasish.checks import check_choice, check_count
+from kerasish.hooks import Callback
+from kerasish.progress import notice
+from kerasish.saving import ModelFileError
+from kerasish.saving.format import read_file, write_file
+from kerasish.saving.plain import pack, unpack
+from kerasish.types import Logs
+
+_LATEST, _PREVIOUS = "latest.safetensors", "previous.safetensors"
+
+
+class BackupAndRestore(Callback):
+    """Puts the whole run away as it goes, and goes on with it when the script is started again.
+
+    A run that was killed, interrupted or stopped by an error, and is then started again by the same
+    script with the same `seed`, ends with the same weights, slots, history and states of callbacks
+    as one that was never disturbed, to the bit: on the same device and build, with as many threads.
+    What the data set draws from the global generators of Python, numpy and torch is repeated, too;
+    generators of its own are not known here.
+
+    A run that ends, early stopping included, takes its backup away; after Ctrl-C, an error, or a
+    loss that is not a number, the backup stays. Each fit needs a folder of its own. An instance
+    restores once: a later fit with it begins anew.
+
+    Raises: ValueError for settings out of range; in fit, for the backup of another run; OSError if
+        a backup cannot be written. ModelFileError if no backup in the folder can be read.
+
+    Args:
+        backup_dir: the folder; it is made.
+        save_freq: "epoch"; or a number of batches, counted across epochs; or False to put the run
+            away only on Ctrl-C.
+        delete_checkpoint: whether a run that ended takes its backup away. A backup of an ended run
+            is ended at once when it is started again.
+        on_error: what a backup that cannot be written does: "raise", or "warn" and train on.
+
+    Example:
+        >>> BackupAndRestore("runs/disc/backup", save_freq=100).save_freq
+        100
+    """
+
+    adds_to_logs: ClassVar[tuple[str, ...] | None] = ()
+    leaves_traces: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        backup_dir: str | os.PathLike[str],
+        save_freq: str | int = "epoch",
+        delete_checkpoint: bool = True,
+        on_error: str = "raise",
+    ) -> None:
+        if save_freq is not False and save_freq != "epoch":
+            check_count("BackupAndRestore(save_freq)", save_freq, 1,
+                        "'epoch' saves after each epoch, False only on Ctrl-C.")
+        self.on_error = check_choice("BackupAndRestore(on_error)", on_error, ("raise", "warn"))
+        self.backup_dir, self.save_freq = Path(backup_dir), save_freq
+        self.delete_checkpoint = delete_checkpoint
+        self._restored = self._kept = self._latest_is_damaged = False
+        self._run: Any = None
+
+    def listens(self, hook: str) -> bool:
+        by_batch = self.save_freq not in ("epoch", False)
+        return by_batch and super().listens(hook)
+
+    def on_train_begin(self, logs: Logs | None = None) -> None:
+        self._run, self._kept = self.model.run, False
+
+    def on_restore(self) -> None:
+        if self._restored:
+            return
+        self._restored, problems = True, []
+        for path in self._paths():
+            try:
+                state = _read(path)
+            except FileNotFoundError:
+                continue
+            except ModelFileError as error:
+                problems.append(error)
+                continue
+            for problem in problems:
+                notice(f"{problem} Going on with the backup before it, {str(path)!r}.")
+                self._latest_is_damaged = True
+            self.model.load_run_state(state)
+            return
+        for problem in problems:
+            raise problem
+
+    def on_settled(self, epoch: int, batch: int | None = None) -> None:
+        if self._kept:
+            return  # what comes after Ctrl-C is not part of the run
+        if batch is None:
+            due = self.save_freq == "epoch" or self.model.interrupted
+        else:
+            due = self.model.batches_trained % int(self.save_freq) == 0
+        if due:
+            self._save()
+
+    def on_interrupt(self, epoch: int, batch: int) -> None:
+        if self._run.plan.source.restarts:
+            self._save()
+        self._kept = True
+
+    def close(self) -> None:
+        run, self._run = self._run, None
+        ended = run is not None and run.ended and not self.model.interrupted
+        if ended and self.delete_checkpoint and not self.model.diverged:
+            for path in reversed(self._paths()):
+                path.unlink(missing_ok=True)
+
+    def _paths(self) -> list[Path]:
+        return [self.backup_dir / _LATEST, self.backup_dir / _PREVIOUS]
+
+    def _save(self) -> None:
+        latest, previous = self._paths()
+        configuration, tensors = pack(self.model.run_state())
+        try:
+            if latest.exists() and not self._latest_is_damaged:
+                os.replace(latest, previous)
+            write_file(latest, "checkpoint", {"run": configuration}, tensors)
+            self._latest_is_damaged = False
+        except OSError as error:
+            if self.on_error == "raise":
+                raise
+            notice(f"BackupAndRestore could not save: {error}. Training goes on.")
+
+
+def _read(path: Path) -> Any:
+    stored = read_file(path, ("checkpoint",))
+    try:
+        return unpack(stored.configuration["run"], stored.tensors())
+    except (KeyError, TypeError, ValueError) as error:
+        raise ModelFileError(path, "configuration", f"it holds no run: {error}",
+                             "Delete the file.") from error

@@ -1,0 +1,153 @@
+"""All of a run as plain values and tensors: what a run that was killed goes on from, to the bit."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from kerasish.hooks import Callback
+from kerasish.module import Module
+from kerasish.optimizers import Optimizer
+from kerasish.paths import values
+from kerasish.progress import notice
+from kerasish.random import global_states, set_global_states
+from kerasish.running import Run
+from kerasish.training import Trainer
+
+
+class Resumable(Trainer):
+    """A trainer whose runs can be put away and gone on with, in another process, too.
+
+    What is put away is all that later batches depend on: weights, buffers, what is frozen,
+    gradients that wait for an update, the optimizer's slots, the sums of the metrics, the place in
+    the data, every random state, and the states of the callbacks.
+    """
+
+    run: Run | None = None
+    """The latest fit."""
+
+    def run_state(self) -> dict[str, Any]:
+        """The run as it is, to be taken in `on_settled` or `on_interrupt`.
+
+        Raises: RuntimeError outside fit; TypeError naming what cannot be put away.
+        """
+        run, inside = self._current_run(), bool(self._current_run().batch)
+        return {
+            "seed": run.plan.seed,
+            "epoch": run.epoch,
+            "batch": run.batch,
+            "batches": run.plan.batches_an_epoch,
+            "samples": run.plan.source.samples,
+            "logs": dict(run.logs),
+            "stop_training": self.stop_training,
+            "epochs_trained": self.epochs_trained,
+            "trainers": {name: _trainer_state(each) for name, each in self._trainers()},
+            "scores": self.scores.state_dict() if inside else None,
+            "noise": run.noise.state() if inside else None,
+            "source": run.plan.source.state_dict(),
+            "random": global_states(),
+            "callbacks": [[type(each).__name__, each.state_dict()] for each in run.hooks],
+        }
+
+    def load_run_state(self, state: dict[str, Any]) -> None:
+        """Goes on from there; to be called in `on_restore`.
+
+        Raises: ValueError for the state of another run; nothing is changed then.
+        """
+        run = self._current_run()
+        _require_same_run(run, state)
+        with self._put_back_on_error():
+            for name, each in self._trainers():
+                _load_trainer(each, state["trainers"][name])
+        _load_callbacks(run.hooks, state["callbacks"])
+        run.plan = run.plan.reseeded(state["seed"])
+        run.epoch, run.batch, run.logs = state["epoch"], state["batch"], dict(state["logs"])
+        run.noise = run.plan.noise(run.epoch, self.device)
+        run.noise.load(state["noise"])
+        run.plan.source.load_state_dict(state["source"])
+        if state["scores"] is not None:
+            self.scores.load_state_dict(state["scores"])
+        self.stop_training, self.epochs_trained = state["stop_training"], state["epochs_trained"]
+        set_global_states(state["random"])
+
+    def _current_run(self) -> Run:
+        if self.run is None or self.run.ended:
+            raise RuntimeError("Model.run_state expects a fit that is running; got none. Call it "
+                               "in a callback's on_settled.")
+        return self.run
+
+    def _trainers(self) -> Iterator[tuple[str, Trainer]]:
+        """This trainer, and those among its attributes: a GAN has two."""
+        yield "", self
+        yield from values(self, Trainer)
+
+    @contextmanager
+    def _put_back_on_error(self) -> Iterator[None]:
+        before = [(each, _trainer_state(each)) for _, each in self._trainers()]
+        try:
+            yield
+        except BaseException:
+            for each, state in before:
+                _load_trainer(each, state)
+            raise
+
+
+def _trainer_state(trainer: Trainer) -> dict[str, Any]:
+    modules, optimizers = dict(values(trainer, Module)), dict(values(trainer, Optimizer))
+    waiting = any(each.gathered_batches for each in optimizers.values())
+    return {
+        "modules": {name: _module_state(each, waiting) for name, each in modules.items()},
+        "optimizers": {name: each.state_dict() for name, each in optimizers.items() if each.built},
+        "batches_trained": trainer.batches_trained,
+    }
+
+
+def _module_state(module: Module, waiting: bool) -> dict[str, Any]:
+    parameters = dict(module.named_parameters())
+    return {
+        "state": module.state_dict(),
+        "frozen": [path for path, each in parameters.items() if not each.trainable],
+        "gradients": {path: each.grad for path, each in parameters.items()} if waiting else {},
+    }
+
+
+def _load_trainer(trainer: Trainer, state: dict[str, Any]) -> None:
+    for name, module in values(trainer, Module):
+        kept = state["modules"][name]
+        module.load_state_dict(kept["state"])
+        for path, parameter in module.named_parameters():
+            parameter.trainable = path not in kept["frozen"]
+            if path in kept["gradients"]:
+                parameter.grad.copy_(kept["gradients"][path])
+    for name, optimizer in values(trainer, Optimizer):
+        if optimizer.built:
+            optimizer.load_state_dict(state["optimizers"][name])
+    trainer.batches_trained = state["batches_trained"]
+
+
+def _load_callbacks(hooks: Iterable[Callback], states: list[Any]) -> None:
+    """Gives each callback the state of the one that was in its place among those of its class."""
+    left = list(states)
+    for callback in hooks:
+        name = type(callback).__name__
+        kept = next((each for each in left if each[0] == name), None)
+        if kept is None:
+            notice(f"{name} was not in the run that is gone on with: it begins anew.")
+        else:
+            left.remove(kept)
+            callback.load_state_dict(kept[1])
+
+
+def _require_same_run(run: Run, state: dict[str, Any]) -> None:
+    """Refuses the state of a fit with other arguments, where going on would not be the same run."""
+    plan, facts = run.plan, []
+    if plan.seed_is_given:
+        facts.append(("seed", state["seed"], plan.seed))
+    if state["batch"]:
+        facts += [("number of samples", state["samples"], plan.source.samples),
+                  ("number of batches an epoch", state["batches"], plan.batches_an_epoch)]
+    for what, kept, given in facts:
+        if kept != given:
+            raise ValueError(
+                f"fit expects to go on with the run that was put away, with the {what} {kept!r}; "
+                f"got {given!r}. Call fit as before, or delete the backup to begin anew."
+            )

@@ -1,0 +1,48 @@
+"""What callbacks that watch a number know of its direction, in models with several outputs."""
+
+import pytest
+import torch
+
+from kerasish import Model
+from kerasish.callbacks import Callback, EarlyStopping
+from kerasish.containers import Graph, Input
+from kerasish.layers import Linear
+
+
+def fit(*callbacks: Callback, epochs: int = 3):
+    features = Input((1,))
+    outputs = {"left": Linear(1)(features), "right": Linear(1)(features)}
+    model = Model(Graph(features, outputs), device="cpu")
+    model.compile("sgd", {"left": "mse", "right": "mae"},
+                  metrics={"left": ["mae", "r2"], "right": ["mae"]})  # fmt: skip
+    x = torch.linspace(-1, 1, 8).view(8, 1)
+    y = {"left": x, "right": x}
+    return model.fit(x, y, epochs=epochs, verbose=0, seed=0, validation_data=(x, y),
+                     callbacks=list(callbacks))  # fmt: skip
+
+
+class Direction(EarlyStopping):
+    """Keeps the direction that was found."""
+
+    def on_train_begin(self, logs=None) -> None:
+        super().on_train_begin(logs)
+        self.found = self._sign
+
+
+@pytest.mark.parametrize("prefix", ["", "val_"])
+@pytest.mark.parametrize(
+    ("name", "sign"),
+    [("loss", -1), ("left_loss", -1), ("right_loss", -1), ("left_mae", -1), ("left_r2", 1)],
+)
+def test_mode_auto_knows_the_losses_and_metrics_of_single_outputs(name, sign, prefix) -> None:
+    callback = Direction(prefix + name, patience=9)
+    fit(callback)
+    assert callback.found == sign
+
+
+def test_the_direction_of_a_number_that_a_callback_logs_is_asked_for() -> None:
+    class Rate(Callback):
+        adds_to_logs = ("learning_rate",)
+
+    with pytest.raises(ValueError, match=r"mode='auto'.*'learning_rate'.*mode='max' or mode='min'"):
+        fit(Rate(), EarlyStopping("learning_rate"))
