@@ -9,6 +9,7 @@ if __name__ != "kerasish.callbacks":  # a second name would make a second class 
 from kerasish.history import History
 from kerasish.hooks import Callback, CallbackList
 
+from .backup_and_restore import BackupAndRestore
 from .early_stopping import EarlyStopping
 from .lambda_callback import LambdaCallback
 from .learning_rate_scheduler import LearningRateScheduler
@@ -19,6 +20,7 @@ from .terminate_on_nan import TerminateOnNaN
 from .timing import Timing
 
 __all__ = [
+    "BackupAndRestore",
     "Callback",
     "CallbackList",
     "EarlyStopping",

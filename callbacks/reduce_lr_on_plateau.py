@@ -82,7 +82,6 @@ class ReduceLROnPlateau(MonitorCallback):
             return
         if self.cooldown_counter:
             self.cooldown_counter -= 1
-            self.wait = 0
         if self.better(value, than=self.best):
             self.best, self.wait = value, 0
         elif not self.cooldown_counter:

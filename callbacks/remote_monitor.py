@@ -62,8 +62,9 @@ class RemoteMonitor(Callback):
             if not isinstance(value, str):
                 raise TypeError(f"RemoteMonitor({name}) expects text; got {value!r}. Write it in "
                                 "quotes.")
-        self.headers = dict(headers or {})
-        if not all(isinstance(part, str) for pair in self.headers.items() for part in pair):
+        self.headers = headers or {}
+        if not isinstance(self.headers, Mapping) or not all(
+                isinstance(part, str) for pair in self.headers.items() for part in pair):
             raise TypeError(f"RemoteMonitor(headers) expects text by names; got {headers!r}. "
                             "{'Authorization': '...'} is one.")
         self.url = root.rstrip("/") + "/" + path.lstrip("/")

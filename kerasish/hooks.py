@@ -32,8 +32,8 @@ class Callback:
     model: Any = None
     """The model that is trained."""
     params: dict[str, Any] = {}  # noqa: RUF012 (replaced whole, never changed)
-    """What fit knows: "epochs", "steps", "samples", "verbose", "seed", and "logs", the names it will
-    log."""
+    """What fit knows: "epochs", "steps", "samples" an epoch, "verbose", "seed", and "logs", the
+    names that it will log."""
 
     adds_to_logs: ClassVar[tuple[str, ...] | None] = None
     """The names that `on_epoch_begin` or `on_epoch_end` put into the logs; None if not declared."""
@@ -89,8 +89,7 @@ class Callback:
         """
 
     def on_interrupt(self, epoch: int, batch: int) -> None:
-        """After the last batch before Ctrl-C ends training, settled, before anything is rounded off.
-        """
+        """After the last batch before Ctrl-C ends training, before anything is rounded off."""
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         """After an epoch's last batch and its validation, whose names begin with `val_`."""

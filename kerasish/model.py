@@ -11,11 +11,11 @@ from kerasish import insight
 from kerasish.compiling import Compilable
 from kerasish.containers import Sequential
 from kerasish.containers.grants import takes
-from kerasish.data import source_of
+from kerasish.data import Source, source_of
 from kerasish.history import History
 from kerasish.hooks import Callback, CallbackList, flattened
 from kerasish.module import Module
-from kerasish.plan import Validation, check_steps, make_plan, one_batch
+from kerasish.plan import Validation, check_steps, make_plan, one_batch, weighing
 from kerasish.progress import ProgressLine, check_verbose
 from kerasish.random import drawing_from
 from kerasish.resuming import Resumable
@@ -131,9 +131,9 @@ class Model(Compilable, Resumable):
         with self._training_alone("fit"), hooks.closing():
             with self._undone_on_error():
                 with drawing_from(plan.initial_values()):
-                    self._make_ready("fit", plan.source, plan.validation)
+                    output = self._make_ready("fit", plan.source, plan.validation)
                 plan.require_batches_for(self.module)
-                plan = plan.weighing(class_weight, self.loss).on(self.device, self._dtype())
+                plan = plan.weighing(class_weight, self.loss, output).on(self.device, self._dtype())
                 self.history, self.run = history, Run(plan, hooks, self.device)
                 self.stop_training = self.interrupted = self.diverged = False
                 hooks.on_train_begin({})
@@ -201,10 +201,11 @@ class Model(Compilable, Resumable):
     ) -> Any:
         """One update from one batch; returns its loss and metrics as `evaluate` does."""
         self._require_compiled("train_on_batch")
-        source = one_batch("train_on_batch", x, y, sample_weight)
+        source: Source = one_batch("train_on_batch", x, y, sample_weight)
         with self._undone_on_error():
-            self._make_ready("train_on_batch", source)
-        source = self._placed(weighing(source, class_weight, self.loss))
+            output = self._make_ready("train_on_batch", source)
+            source = weighing(source, class_weight, self.loss, output)
+        source = self._placed(source)
         scores, (batch,) = self.scores.fresh(), source.epoch(0)
         with self._training_alone("train_on_batch"), self.cleared_after(gathers=True):
             with mode(self.module.modules(), training=True), torch.inference_mode():

@@ -1,20 +1,20 @@
 """What one fit is to do: its data, its epochs, and the order that a seed gives the samples."""
 
-import operator
 from collections.abc import Collection, Iterator
 from typing import Any, NamedTuple
 
 import torch
 
 from kerasish.checks import check_count
-from kerasish.data import Arrays, ArraySource, Batch, Source, source_of
+from kerasish.data import Arrays, ArraySource, Batch, Source, class_weights, source_of
+from kerasish.losses import Loss
 from kerasish.module import Module
 from kerasish.random import Stream, check_seed, derived_generator, draw_seed
 from kerasish.trees import leaves
 from kerasish.types import Device
 
 INITIAL, NOISE = 0, 2
-"""What a seed is used for besides the order of samples: each purpose has a stream of its own."""
+"""What a seed is used for besides `ORDER`: each purpose has a stream of its own."""
 
 
 class Plan(NamedTuple):
@@ -62,6 +62,10 @@ class Plan(NamedTuple):
         self.source.seed = seed
         return self._replace(seed=seed)
 
+    def weighing(self, class_weight: Any, loss: Loss, output: Any) -> "Plan":
+        """The same with the samples weighed by their classes as well."""
+        return self._replace(source=weighing(self.source, class_weight, loss, output))
+
     def require_batches_for(self, module: Module) -> None:
         """Refuses a last batch that is too small for a module, a batch norm for instance.
 
@@ -69,7 +73,7 @@ class Plan(NamedTuple):
         """
         if not isinstance(self.source, ArraySource):
             return  # only what its own sizes are is known
-        samples, size = self.source.samples, self.source.batch_size
+        samples, size = len(self.source.arrays), self.source.batch_size
         last = samples % size or min(size, samples)
         for path, part in module.named_modules():
             if last < part.least_batch and part.trainable:
@@ -150,7 +154,11 @@ class Validation(NamedTuple):
             parts = self.data if _is_one_set(self.data) else (self.data,)
             if len(parts) > 1:
                 return source, source_of(*parts, who=who, batch_size=size, seed=seed)
-            return source, source_of(*parts, who=who, batch_size=self.batch_size, seed=seed)
+            alone = source_of(*parts, who=who, batch_size=self.batch_size, seed=seed)
+            if isinstance(alone, ArraySource):
+                raise ValueError(f"{who} expects a tuple (x, y), or what brings such batches; got "
+                                 f"{type(self.data).__name__}. Write validation_data=(x, y).")
+            return source, alone
         if not self.split:
             return source, None
         if not isinstance(source, ArraySource):
@@ -179,12 +187,35 @@ def _check_freq(value: Any) -> int | Collection[int]:
     return check_count(who, value, 1, fix)
 
 
-def require_targets(who: str, source: Source) -> None:
+def one_batch(who: str, x: Any, y: Any = None, sample_weight: Any = None) -> ArraySource:
+    """Arrays as a single batch.
+
+    Raises: ValueError or TypeError in the name of who asks.
+    """
+    arrays = Arrays(x, y, sample_weight, who)
+    return ArraySource(arrays, max(1, len(arrays)), who=who)
+
+
+def weighing(source: Source, class_weight: Any, loss: Loss, output: Any) -> Source:
+    """The source with its samples weighed by their classes as well, if that is asked for.
+
+    Args:
+        source: where the batches come from.
+        class_weight: what `Model.fit` was given.
+        loss: what the model is trained with.
+        output: the shape of a sample's output, or several in their structure.
+    """
+    if class_weight is None:
+        return source
+    return source.weighted(class_weights(class_weight, loss, output))
+
+
+def require_targets(source: Source) -> None:
     """Refuses samples without targets, or no samples.
 
-    Raises: ValueError in the name of who asks.
+    Raises: ValueError in the name of who asks for them.
     """
-    x, y, _ = source.first()
+    who, (x, y, _) = source.who, source.first()
     if next(leaves(y), None) is None:
         raise ValueError(f"{who}(y) expects targets, one a sample; got {y!r}. "
                          "Only predict does without them.")

@@ -93,20 +93,18 @@ class Resumable(Trainer):
 
 def _trainer_state(trainer: Trainer) -> dict[str, Any]:
     modules, optimizers = dict(values(trainer, Module)), dict(values(trainer, Optimizer))
-    waiting = any(each.gathered_batches for each in optimizers.values())
     return {
-        "modules": {name: _module_state(each, waiting) for name, each in modules.items()},
+        "modules": {name: _module_state(each) for name, each in modules.items()},
         "optimizers": {name: each.state_dict() for name, each in optimizers.items() if each.built},
         "batches_trained": trainer.batches_trained,
     }
 
 
-def _module_state(module: Module, waiting: bool) -> dict[str, Any]:
+def _module_state(module: Module) -> dict[str, Any]:
     parameters = dict(module.named_parameters())
     return {
         "state": module.state_dict(),
         "frozen": [path for path, each in parameters.items() if not each.trainable],
-        "gradients": {path: each.grad for path, each in parameters.items()} if waiting else {},
     }
 
 
@@ -116,8 +114,6 @@ def _load_trainer(trainer: Trainer, state: dict[str, Any]) -> None:
         module.load_state_dict(kept["state"])
         for path, parameter in module.named_parameters():
             parameter.trainable = path not in kept["frozen"]
-            if path in kept["gradients"]:
-                parameter.grad.copy_(kept["gradients"][path])
     for name, optimizer in values(trainer, Optimizer):
         if optimizer.built:
             optimizer.load_state_dict(state["optimizers"][name])
@@ -139,7 +135,8 @@ def _load_callbacks(hooks: Iterable[Callback], states: list[Any]) -> None:
 
 def _require_same_run(run: Run, state: dict[str, Any]) -> None:
     """Refuses the state of a fit with other arguments, where going on would not be the same run."""
-    plan, facts = run.plan, []
+    plan = run.plan
+    facts: list[tuple[str, Any, Any]] = []
     if plan.seed_is_given:
         facts.append(("seed", state["seed"], plan.seed))
     if state["batch"]:

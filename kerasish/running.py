@@ -11,7 +11,6 @@ from kerasish.data import Batch
 from kerasish.hooks import CallbackList
 from kerasish.metrics import RunningLogs
 from kerasish.plan import Plan
-from kerasish.random import Stream
 from kerasish.types import Device
 
 

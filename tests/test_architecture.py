@@ -27,7 +27,7 @@ FLOORS = {
     2: "layers containers gradcheck losses metrics optimizers schedules data datasets plan",
     3: "hooks saving distributed plots",
     4: "history progress",
-    5: "compiling contents endings resuming savable stepping training export insight",
+    5: "compiling contents endings resuming running savable stepping training export insight",
     6: "model __init__",
     7: "callbacks",
 }

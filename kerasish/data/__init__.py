@@ -1,5 +1,12 @@
 """Turns whatever holds samples into batches."""
 
-from kerasish.data.arrays import Arrays, Batch, as_tensor, as_tensors
+from kerasish.data.arrays import Arrays, Batch
+from kerasish.data.choosing import source_of
+from kerasish.data.class_weights import class_weights
+from kerasish.data.convert import as_tensor, as_tensors
+from kerasish.data.loaders import LoaderSource
+from kerasish.data.sources import ArraySource, Source
+from kerasish.data.streams import Stream
 
-__all__ = ["Arrays", "Batch", "as_tensor", "as_tensors"]
+__all__ = ["ArraySource", "Arrays", "Batch", "LoaderSource", "Source", "Stream", "as_tensor",
+           "as_tensors", "class_weights", "source_of"]

@@ -1,17 +1,18 @@
-"""Turns arrays, tensors and nested lists into batches: views of a few big gathers."""
+"""Samples in memory, or in mapped files, as batches: views of a few big gathers."""
 
 import math
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from itertools import repeat
 from numbers import Real
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
+from kerasish.data.convert import as_tensors, is_mapped
 from kerasish.trees import batch_size, filled, leaves, mapped
-from kerasish.types import ArrayLike, Device
+from kerasish.types import Device
 
 Batch = tuple[Any, Any, Any]
 """(x, y, sample_weight): x and y a tensor, or a tuple or dict of them; all but x may be None."""
@@ -20,68 +21,6 @@ _BLOCK_BYTES = 64 * 2**20
 _BLOCK_BATCHES = 4096
 """An epoch is gathered in blocks of at most so much, so that it costs few operations and no second
 copy of large data."""
-
-
-def as_tensor(who: str, value: ArrayLike) -> Tensor:
-    """A tensor of the same numbers, sharing memory where torch can.
-
-    Raises: TypeError or ValueError in the name of who asks, for no regular array of numbers.
-
-    Example:
-        >>> as_tensor("fit(x)", [[0.0, 1.0]])
-        tensor([[0., 1.]], dtype=torch.float64)
-    """
-    tensor = value.detach() if isinstance(value, Tensor) else _from_numpy(who, value)
-    if tensor.dim() == 0:
-        raise ValueError(f"{who} expects an array with the samples as axis 0; got the single "
-                         f"number {tensor.item()!r}. Put it in a list.")
-    if tensor.is_complex():
-        raise TypeError(f"{who} expects real numbers; got {tensor.dtype}. "
-                        "Split them into real and imaginary parts.")
-    return tensor
-
-
-def _from_numpy(who: str, value: ArrayLike) -> Tensor:
-    if isinstance(value, list | tuple) and any(isinstance(row, Tensor) for row in value):
-        value = [row.detach().cpu() if isinstance(row, Tensor) else row for row in value]
-    try:
-        array = np.asarray(value)
-    except ValueError as error:
-        raise ValueError(f"{who} expects rows of equal length; got {error}. Pad them, or leave the "
-                         "odd ones out; several inputs or targets come in a tuple.") from None
-    if array.dtype.kind not in "fiub":
-        raise TypeError(f"{who} expects numbers; got {type(value).__name__} of {array.dtype}. "
-                        "Encode them as numbers first.")
-    if array.dtype.itemsize > 8:
-        array = array.astype(np.float64)
-    if not array.dtype.isnative:
-        array = array.astype(array.dtype.newbyteorder("="))
-    if not array.flags.writeable or any(stride < 0 for stride in array.strides):
-        array = array.copy()  # torch shares memory with the others
-    return torch.from_numpy(array)
-
-
-def as_tensors(who: str, value: Any) -> Any:
-    """A tensor, or tensors in the structure of a tuple or dict of arrays; None stays None.
-
-    A tuple of plain numbers and lists is one array, as a list is.
-
-    Example:
-        >>> as_tensors("fit(x)", {"a": [1], "b": [[0.5]]})
-        {'a': tensor([1]), 'b': tensor([[0.5000]], dtype=torch.float64)}
-    """
-    if isinstance(value, dict):
-        return {name: as_tensors(f"{who}[{name!r}]", part) for name, part in value.items()}
-    if isinstance(value, tuple) and any(_is_array(part) for part in value):
-        return tuple(as_tensors(f"{who}[{i}]", part) for i, part in enumerate(value))
-    return None if value is None else as_tensor(who, value)
-
-
-def _is_array(value: Any) -> bool:
-    """Whether it is an array or a structure of them, and not a number or a list of numbers."""
-    if isinstance(value, tuple):
-        return any(_is_array(part) for part in value)
-    return isinstance(value, dict) or getattr(value, "ndim", 0) > 0
 
 
 class Arrays:
@@ -104,15 +43,15 @@ class Arrays:
         self,
         x: Any,
         y: Any = None,
-        sample_weight: ArrayLike = None,
+        sample_weight: Any = None,
         who: str = "fit",
     ) -> None:
         self.x, self.y = as_tensors(f"{who}(x)", x), as_tensors(f"{who}(y)", y)
+        self.sample_weight = as_tensors(f"{who}(sample_weight)", sample_weight)
+        self._in_file = is_mapped((x, y, sample_weight))
+        self._place: Callable[[Batch], Batch] | None = None
         if next(leaves(self.x), None) is None:
             raise ValueError(f"{who}(x) expects samples; got {x!r}. Give it at least one array.")
-        self.sample_weight = None
-        if sample_weight is not None:
-            self.sample_weight = as_tensor(f"{who}(sample_weight)", sample_weight)
         parts = {"another part of it": self.x, "y": self.y, "sample_weight": self.sample_weight}
         for name, other in parts.items():
             for part in leaves(other):
@@ -122,11 +61,12 @@ class Arrays:
                         f"and {len(part)} in {name}. Axis 0 counts the samples; several inputs or "
                         "targets come in a tuple or a dict."
                     )
-        if self.sample_weight is not None and self.sample_weight.dim() != 1:
-            raise ValueError(
-                f"{who}(sample_weight) expects one weight a sample, shape ({len(self)},); got "
-                f"{tuple(self.sample_weight.shape)}. Weigh samples, not elements."
-            )
+        for weights in leaves(self.sample_weight):
+            if weights.dim() != 1:
+                raise ValueError(
+                    f"{who}(sample_weight) expects one weight a sample, shape ({len(self)},); got "
+                    f"{tuple(weights.shape)}. Weigh samples, not elements."
+                )
 
     def __len__(self) -> int:
         return batch_size(self.x)
@@ -143,24 +83,22 @@ class Arrays:
                 "fit(validation_split) expects a share between 0 and 1 that leaves samples on both "
                 f"sides; got {share!r} of {len(self)} samples. 0.1 holds back every tenth."
             )
-        return self._each(lambda part: part[:count]), self._each(lambda part: part[count:])
+        return self.rows(0, count), self.rows(count)
 
     def to(self, device: Device, dtype: torch.dtype) -> "Arrays":
         """The samples on that device; floats and truth values in that type, integers as is.
 
-        Truth values among several inputs are masks, and stay what they are.
+        Truth values among several inputs are masks, and stay what they are. Arrays that lie in
+        files are read and placed block by block, when their batches come.
         """
-        def placed(part: Tensor) -> Tensor:
-            return part.to(device, dtype if part.is_floating_point() else part.dtype)
-
-        def counted(part: Tensor) -> Tensor:
-            return placed(part.to(dtype) if part.dtype == torch.bool else part)
-
-        x = counted(self.x) if isinstance(self.x, Tensor) else mapped(placed, self.x)
-        return Arrays(x, *mapped(counted, (self.y, self.sample_weight)))
+        if self._in_file:
+            twin = self._each(lambda part: part)
+            twin._place = partial(_placed, device, dtype)
+            return twin
+        return Arrays(*_placed(device, dtype, (self.x, self.y, self.sample_weight)))
 
     def batches(self, batch_size: int, order: Tensor | None = None) -> Iterator[Batch]:
-        """One pass in this order of sample indices, or as they lie; the last may be short."""
+        """These samples in this order, or all as they lie; the last batch may be short."""
         for block in self._blocks(batch_size, order):
             yield from zip(*(_views(part, batch_size) for part in block), strict=False)
 
@@ -169,14 +107,41 @@ class Arrays:
         parts = (self.x, self.y, self.sample_weight)
         row_bytes = sum(part[:1].nbytes for part in leaves(parts))
         batches = min(_BLOCK_BATCHES, max(1, _BLOCK_BYTES // max(row_bytes * batch_size, 1)))
-        for start in range(0, len(self), batches * batch_size):
+        rows_in_all = len(self) if order is None else len(order)
+        for start in range(0, rows_in_all, batches * batch_size):
             rows: Any = slice(start, start + batches * batch_size)
             if order is not None:
                 rows = order[rows].to(next(leaves(self.x)).device)
-            yield mapped(lambda part: part[rows], parts)  # noqa: B023 (called at once)
+            block = mapped(lambda part: part[rows], parts)  # noqa: B023 (called at once)
+            yield block if self._place is None else self._place(block)
+
+    def rows(self, start: int, stop: int | None = None) -> "Arrays":
+        """Some of the samples, as views."""
+        return self._each(lambda part: part[start:stop])
+
+    def with_weights(self, sample_weight: Any) -> "Arrays":
+        """The same samples with other weights."""
+        twin = self._each(lambda part: part)
+        twin.sample_weight = sample_weight
+        return twin
 
     def _each(self, change: Callable[[Tensor], Tensor]) -> "Arrays":
-        return Arrays(*mapped(change, (self.x, self.y, self.sample_weight)))
+        twin = Arrays(*mapped(change, (self.x, self.y, self.sample_weight)))
+        twin._in_file, twin._place = self._in_file, self._place
+        return twin
+
+
+def _placed(device: Device, dtype: torch.dtype, batch: Batch) -> Batch:
+    def placed(part: Tensor) -> Tensor:
+        return part.to(device, dtype if part.is_floating_point() else part.dtype)
+
+    def counted(part: Tensor) -> Tensor:
+        return placed(part.to(dtype) if part.dtype == torch.bool else part)
+
+    x, *others = batch
+    x = counted(x) if isinstance(x, Tensor) else mapped(placed, x)
+    y, sample_weight = mapped(counted, tuple(others))
+    return x, y, sample_weight
 
 
 def _views(part: Any, batch_size: int) -> Iterable[Any]:

@@ -14,10 +14,7 @@ from kerasish.trees import is_shape, leaves
 
 
 class NoLoss(Loss):
-    """Stands for the loss of a model that has a `train_step` with losses of its own.
-
-        L = 0
-    """
+    """Stands for the loss of a model that has a `train_step` with losses of its own: L = 0."""
 
     formula: ClassVar[str] = "L = 0"
 
@@ -146,7 +143,7 @@ def keys_of(tree: Any) -> list[Any] | None:
     return list(range(len(tree))) if several else None
 
 
-def weights_of(key: int | str, sample_weight: Any) -> Tensor | None:
+def weights_of(key: Any, sample_weight: Any) -> Any:
     """The weights of the samples at one output: its own, or those that all outputs share.
 
     Example:
@@ -173,10 +170,11 @@ def check_weights(loss: Loss, sample_weight: Any, count: int) -> None:
         wanted = getattr(loss, "keys", None)
         as_dict = isinstance(sample_weight, dict)
         fits = wanted and (set(got) <= set(wanted) if as_dict else got == wanted)
-        if not fits or as_dict != getattr(loss, "is_dict", False):
+        wants_dict = getattr(loss, "is_dict", False)
+        if not fits or as_dict != wants_dict:
             raise ValueError(
                 f"sample_weight expects one tensor, or one for each of the outputs {wanted or ''}"
-                f"{' in a ' + ('dict' if loss.is_dict else 'tuple') if wanted else ''}; got "
+                f"{' in a ' + ('dict' if wants_dict else 'tuple') if wanted else ''}; got "
                 f"{got}. Write None for an output without."
             )
     for weights in leaves(sample_weight):

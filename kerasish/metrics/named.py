@@ -111,7 +111,7 @@ def named_metrics(
             without.
     """
     taken = dict(beside or {})
-    named = []
+    named: list[tuple[str, str, Metric]] = []
     if isinstance(loss, OutputLosses):
         who, losses = _WHO[beside is not None], {part.key: part.loss for part in loss.parts}
         for key, each in in_order(who, wanted, loss.keys).items():

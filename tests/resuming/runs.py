@@ -12,7 +12,6 @@ from kerasish import Model
 from kerasish.callbacks import (
     BackupAndRestore,
     Callback,
-    CSVLogger,
     EarlyStopping,
     History,
     ReduceLROnPlateau,
@@ -66,7 +65,6 @@ def train(kind: Kind, folder: Path, more: Iterable[Callback] = (), **arguments: 
     callbacks = [
         EarlyStopping(patience=50, restore_best_weights=True),
         ReduceLROnPlateau("loss", factor=0.7, patience=1, min_delta=0.01),
-        CSVLogger(folder / "log.csv"),
         BackupAndRestore(folder / "backup", SAVES[kind.saves]),
         *more,
     ]
@@ -87,7 +85,6 @@ def digest(model: Model, folder: Path) -> str:
     sums.update(json.dumps(model.history.history).encode() + repr(model.history.epoch).encode())
     for callback in model.callbacks:
         add_to(sums, callback.state_dict())
-    sums.update((folder / "log.csv").read_bytes())
     sums.update(repr((model.epochs_trained, model.batches_trained)).encode())
     return sums.hexdigest()
 

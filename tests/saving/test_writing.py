@@ -424,6 +424,12 @@ def test_a_process_of_another_user_lives(tmp_path: Path, monkeypatch) -> None:
     assert names(tmp_path) == [".file.tmp-12345-ab", "file"]
 
 
+def test_a_folder_that_cannot_be_listed_is_written_to(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(os, "listdir", Failing(os.listdir, 1, OSError(errno.EACCES, "no")))
+    write_whole(tmp_path / "file", [NEW])
+    assert (tmp_path / "file").read_bytes() == NEW
+
+
 def test_a_name_with_signs_is_no_pattern(tmp_path: Path) -> None:
     other = tmp_path / f".abc.tmp-{dead()}-ab"
     other.write_bytes(OLD)

@@ -1,0 +1,198 @@
+"""Batches that come by themselves: iterables, functions that make them, iterators."""
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from itertools import chain, islice
+from typing import Any
+
+import torch
+
+from kerasish.data.arrays import Arrays, Batch
+from kerasish.data.class_weights import weights_by_class
+from kerasish.data.sources import Source
+from kerasish.differentiable import saving
+from kerasish.random import drawing_from, global_states, set_global_states
+from kerasish.types import Device
+
+
+class Stream(Source):
+    """Batches from anything that can be iterated.
+
+    Each is (x,), (x, y) or (x, y, sample weights) in a tuple or a list, or x alone.
+
+    Args:
+        give: an iterable; a function that makes one for each pass; or an iterator, which cannot
+            restart.
+        who: the method that it was given to, for errors.
+        batches: batches a pass, where that is known.
+    """
+
+    def __init__(self, give: Any, who: str = "fit", batches: int | None = None) -> None:
+        self._give, self.who, self.batches = give, who, batches
+        self.restarts = callable(give) or iter(give) is not give
+        self._place: tuple[Device, torch.dtype] | None = None
+        self._weights: Any = None
+        self._left: Iterator[Any] | None = None
+        self._number = self._taken = self._seen = 0
+        self._random: dict[str, Any] | None = None
+        self._awaited: dict[str, Any] | None = None
+
+    def first(self) -> Batch:
+        if self._left is None:
+            self._begin(0)
+        assert self._left is not None
+        raw = next(self._left)
+        self._left = chain([raw], self._left)
+        return self._arrays(raw)[0]
+
+    def on(self, device: Device, dtype: torch.dtype) -> "Stream":
+        self._place = device, dtype
+        return self
+
+    def weighted(self, weights: Any) -> "Stream":
+        self._weights = weights
+        return self
+
+    def take(self, batches: int) -> "Stream":
+        if self._left is None:
+            self._begin(0)
+        kept = list(islice(self._left or (), batches))
+        return Stream(kept, self.who, len(kept))
+
+    def epoch(self, number: int, steps: int | None = None, start: int = 0) -> Iterator[Batch]:
+        if self._awaited is not None:
+            self._go_on(number, start)
+        elif steps is None and not (self._left is not None and self._is_at(number)):
+            self._begin(number)
+        elif self._left is None:
+            self._begin(0)
+        return self._pass() if steps is None else self._steps(steps - start)
+
+    def _is_at(self, number: int) -> bool:
+        """Whether the pass of that number has begun, and nothing of it is taken."""
+        return self._taken == 0 and (self._number == number or not self.restarts)
+
+    def _pass(self) -> Iterator[Batch]:
+        while (raw := self._next()) is not _END:
+            yield self._batch(raw)
+
+    def _steps(self, count: int) -> Iterator[Batch]:
+        for _ in range(count):
+            raw = self._next()
+            if raw is _END:
+                self._begin(self._number + 1)
+                raw = self._next()
+            yield self._batch(raw)
+
+    def _next(self) -> Any:
+        assert self._left is not None
+        with _outside_the_step():
+            raw = next(self._left, _END)
+        if raw is not _END:
+            self._taken, self._seen = self._taken + 1, self._seen + 1
+        return raw
+
+    def _begin(self, number: int) -> None:
+        """Begins a pass, and looks at its first batch."""
+        if not self.restarts and self._left is not None:
+            raise ValueError(
+                f"{self.who}(x) expects batches for all epochs and steps; got {self!r}, which "
+                f"ended after {self._seen} batches and cannot begin anew. Give a function that "
+                "makes it, or a list; or ask for fewer epochs or steps."
+            )
+        self._number, self._taken, self._random = number, 0, global_states()
+        with _outside_the_step(), self._seeded(number):
+            self._left = iter(self._give() if callable(self._give) else self._give)
+            first = next(self._left, _END)
+        if first is _END:
+            raise ValueError(f"{self.who}(x) expects at least one batch; got {self!r} without any. "
+                             "Check what it goes through.")
+        self._left = chain([first], self._left)
+
+    def _seeded(self, number: int) -> AbstractContextManager[None]:
+        """Makes what shuffles inside draw from the seed and the number of the pass."""
+        return nullcontext()
+
+    # ---- the same place in another process ----------------------------------------------------
+
+    def state_dict(self) -> dict[str, Any]:
+        if self._awaited is not None:
+            return self._awaited
+        return {"number": self._number, "taken": self._taken, "random": self._random,
+                "generators": self._own_states}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self._awaited = state
+
+    _own_states: tuple[Any, ...] | list[Any] = ()
+    """Where the user's own generators were when the pass began."""
+
+    def _put_own_states(self, states: Any) -> None:
+        """Puts the user's own generators where they were."""
+
+    def _go_on(self, number: int, start: int) -> None:
+        """Goes through the pass again up to its place, drawing the same random numbers."""
+        state, self._awaited = self._awaited or {}, None
+        if not self.restarts:
+            if start:
+                raise ValueError(
+                    f"{self.who}(x) expects data that can be gone through again, to go on with "
+                    f"batch {start} of an epoch; got {self!r}. Give a function that makes it, or a "
+                    "list; or save by epoch."
+                )
+            if self._left is None:
+                self._begin(number)
+            return
+        before = global_states()
+        self._left = None
+        if start or state["taken"]:
+            if state["random"] is not None:
+                set_global_states(state["random"])
+            self._put_own_states(state["generators"])
+        self._begin(state["number"] if start or state["taken"] else number)
+        for _ in range(state["taken"]):
+            self._next()
+        set_global_states(before)
+
+    # ---- one batch ----------------------------------------------------------------------------
+
+    def _batch(self, raw: Any) -> Batch:
+        batch, arrays = self._arrays(raw)
+        if self._place is not None:
+            placed = arrays.to(*self._place)
+            batch = placed.x, placed.y, placed.sample_weight
+        if self._weights is not None:
+            x, y, sample_weight = batch
+            batch = x, y, weights_by_class(self._weights, y, sample_weight)
+        return batch
+
+    def _arrays(self, raw: Any) -> tuple[Batch, Arrays]:
+        is_several = isinstance(raw, tuple | list) and 1 <= len(raw) <= 3
+        x, y, sample_weight, *_ = (*raw, None, None) if is_several else (raw, None, None)
+        try:
+            arrays = Arrays(x, y, sample_weight, self.who)
+        except (TypeError, ValueError) as error:
+            error.add_note(f"in batch {self._taken} of pass {self._number} of {self!r}, counted "
+                           "from 0; a batch is (x,), (x, y) or (x, y, sample_weight)")
+            raise
+        return (arrays.x, arrays.y, arrays.sample_weight), arrays
+
+    def __repr__(self) -> str:
+        name = getattr(self._give, "__name__", None)
+        return f"the function {name}" if name and callable(self._give) else (
+            f"a {type(self._give).__name__}")
+
+
+_END: Any = object()
+
+
+@contextmanager
+def _outside_the_step() -> Iterator[None]:
+    """The user's data makes tensors as if there were no training around it."""
+    with torch.inference_mode(False), saving(True), drawing_from(None):
+        yield
+
+
+def given_one_by_one(sequence: Any) -> Callable[[], Iterable[Any]]:
+    """The items of what has a length and items, but cannot be iterated, as Keras' sequences."""
+    return lambda: (sequence[i] for i in range(len(sequence)))

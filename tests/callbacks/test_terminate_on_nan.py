@@ -1,0 +1,208 @@
+"""TerminateOnNaN: which batch and module it names, and what is left of the model."""
+
+import pytest
+import torch
+
+from kerasish import Model
+from kerasish.callbacks import Callback, LambdaCallback, TerminateOnNaN
+from kerasish.layers import BatchNorm1d, Linear, Tanh
+from kerasish.losses import MSE
+from kerasish.module import Module
+from kerasish.optimizers import SGD, Adam
+
+NAN, INF = float("nan"), float("inf")
+
+
+class Breaks(Module):
+    """The identity, but its gradient is another one from a given call on."""
+
+    returns_view = False
+
+    def __init__(self, value: float, after: int = 0) -> None:
+        self.value, self.left = value, after
+
+    def forward(self, x):
+        return x * 1
+
+    def backward(self, dy):
+        self.left -= 1
+        return dy * (self.value if self.left < 0 else 1.0)
+
+
+def compiled(*modules: Module, optimizer=None, loss="mse") -> Model:
+    model = Model(*(modules or (Linear(3), Tanh(), Linear(1))), device="cpu")
+    model.compile(optimizer or Adam(0.01, weight_decay=0.1), loss)
+    return model
+
+
+def data(bad: float | None = None, batch: int = 3):
+    """Eight batches of two; one of them holds a bad number."""
+    x = torch.linspace(-1, 1, 16).view(16, 1)
+    if bad is not None:
+        x[2 * batch] = bad
+    return x, torch.linspace(-1, 1, 16).view(16, 1)
+
+
+def fit(model: Model, *callbacks: Callback, bad: float | None = NAN, **arguments):
+    options = {"epochs": 3, "batch_size": 2, "shuffle": False, "verbose": 0, "seed": 0} | arguments
+    return model.fit(*data(bad), callbacks=list(callbacks), **options)
+
+
+class Before(Callback):
+    """Keeps the weights from before each update, and counts the batches."""
+
+    def __init__(self) -> None:
+        self.batches, self.ended = 0, False
+
+    def on_train_batch_begin(self, batch, logs=None) -> None:
+        self.batches += 1
+        self.weights = self.model.module.state_dict()
+
+    def on_train_end(self, logs=None) -> None:
+        self.ended = True
+
+
+def same(one, other) -> bool:
+    return all(torch.equal(one[name], other[name]) for name in one)
+
+
+@pytest.mark.parametrize("bad", [NAN, INF], ids=str)
+@pytest.mark.parametrize(
+    "optimizer",
+    [lambda: SGD(0.1), lambda: SGD(0.1, momentum=0.9, weight_decay=0.1), lambda: Adam(0.1),
+     lambda: Adam(0.1, gradient_accumulation_steps=3), lambda: Adam(0.1, global_clipnorm=1.0)],
+    ids=["plain", "momentum and decay", "Adam", "accumulated", "clipped"],
+)  # fmt: skip
+def test_training_ends_with_the_last_good_weights(optimizer, bad: float) -> None:
+    model, before, callback = compiled(optimizer=optimizer()), Before(), TerminateOnNaN()
+    fit(model, before, callback, bad=bad)
+    assert before.batches == 4 and before.ended and model.stop_training and model.diverged
+    assert same(before.weights, model.module.state_dict())
+    for slots in model.optimizer.state.values():
+        assert all(slot.isfinite().all() for slot in slots.values())
+    assert callback._weights is None, "the copy is let go"
+
+
+def test_without_it_the_weights_would_be_lost() -> None:
+    model = compiled()
+    fit(model)
+    assert not any(value.isfinite().all() for value in model.module.state_dict().values())
+
+
+def test_a_later_fit_goes_on_from_them() -> None:
+    model = compiled()
+    fit(model, TerminateOnNaN())
+    model.diverged = False
+    history = fit(model, TerminateOnNaN(), bad=None, epochs=20).history["loss"]
+    assert len(history) == 20 and history[-1] < history[0] and not model.diverged
+
+
+def test_good_training_is_left_as_it_is() -> None:
+    plain, watched = compiled(), compiled()
+    assert fit(plain, bad=None).history == fit(watched, TerminateOnNaN(), bad=None).history
+    assert same(plain.module.state_dict(), watched.module.state_dict())
+    assert not getattr(watched, "diverged", False) and not watched.stop_training
+
+
+def said(capsys: pytest.CaptureFixture[str]) -> str:
+    lines = capsys.readouterr()
+    assert lines.out == "" and len(lines.err.splitlines()) == 1
+    return lines.err
+
+
+def test_it_names_the_batch_and_counts_as_the_progress_line_does(capsys) -> None:
+    model = compiled(Linear(3), Tanh(), Breaks(NAN, after=8 + 2), Linear(1))
+    fit(model, TerminateOnNaN(), bad=None)
+    assert "Batch 3 of epoch 2: the gradients are not finite" in said(capsys)
+
+
+@pytest.mark.parametrize("value", [NAN, INF, -INF], ids=str)
+def test_it_names_where_backward_broke(value: float, capsys) -> None:
+    model = compiled(Linear(3), Tanh(), Linear(5), Breaks(value), Linear(1))
+    fit(model, TerminateOnNaN(), bad=None)
+    message = said(capsys)
+    assert "going backward, the first module with a value that is not finite is" in message
+    assert "Linear(5) at '2' (gradient of bias)" in message and "the data" in message
+
+
+def test_it_names_running_statistics_that_were_spoilt(capsys) -> None:
+    model = compiled(Linear(3), BatchNorm1d(), Linear(1))
+    fit(model, TerminateOnNaN())
+    message = said(capsys)
+    assert "the first module with a value that is not finite is BatchNorm1d() at '1'" in message
+    assert "(running_mean)" in message and "backward" not in message
+
+
+def test_it_names_weights_that_an_update_has_made_too_large(capsys) -> None:
+    model = compiled(Linear(3), Linear(1), optimizer=SGD(3e38))
+    fit(model, TerminateOnNaN(), bad=None)
+    assert "the first module with a value that is not finite is Linear(3) at '0' (weight)" in said(
+        capsys)
+
+
+def test_a_single_module_is_named_too(capsys) -> None:
+    fit(compiled(Linear(1)), TerminateOnNaN())
+    assert "Linear(1)" in said(capsys)
+
+
+class Odd(MSE):
+    """A loss that is what it is told, with good gradients."""
+
+    def __init__(self, value: float, after: int) -> None:
+        super().__init__()
+        self.value, self.left = value, after
+
+    def forward(self, y_pred, y_true, sample_weight=None):
+        self.left -= 1
+        loss = super().forward(y_pred, y_true, sample_weight)
+        return loss * self.value if self.left < 0 else loss
+
+
+@pytest.mark.parametrize("value", [NAN, INF, -INF], ids=str)
+def test_a_loss_that_is_not_finite_ends_training_though_gradients_are(value, capsys) -> None:
+    model, before = compiled(loss=Odd(value, after=8 + 4)), Before()
+    fit(model, before, TerminateOnNaN(), bad=None)
+    message = said(capsys)
+    assert f"Batch 5 of epoch 2: the loss is {value}; weights and gradients are finite" in message
+    assert before.batches == 13 and model.diverged
+
+
+@pytest.mark.parametrize("loss", ["mse", Odd(NAN, after=3)], ids=["gradients", "the loss alone"])
+def test_it_raises_where_asked_and_training_does_not_end_normally(loss) -> None:
+    model, before = compiled(loss=loss), Before()
+    with pytest.raises(RuntimeError, match=r"Batch 4 of epoch 1: .* not finite|the loss is nan"):
+        fit(model, before, TerminateOnNaN(raise_error=True), bad=NAN if loss == "mse" else None)
+    assert before.batches == 4 and not before.ended and model.diverged
+    if loss == "mse":
+        assert same(before.weights, model.module.state_dict())
+        assert not any(p.grad.any() for p in model.module.parameters())
+
+
+def test_a_sum_of_gradients_that_is_too_large_is_no_alarm() -> None:
+    class Large(MSE):
+        def backward(self):
+            return torch.full_like(super().backward(), 1e38)
+
+    model, before = compiled(Linear(1), Linear(8), optimizer=SGD(0.0), loss=Large()), Before()
+    x = torch.ones(16, 1)
+    model.module.build((1,))
+    model.module.load_state_dict(
+        {name: value * 0 for name, value in model.module.state_dict().items()})
+    model.fit(x, torch.zeros(16, 8), batch_size=1, verbose=0, callbacks=[before, TerminateOnNaN()])
+    assert before.batches == 16 and before.ended
+
+
+def test_callbacks_before_it_never_see_weights_that_are_not_finite() -> None:
+    seen = []
+    look = LambdaCallback(on_train_batch_end=lambda batch, logs: seen.append(
+        all(p.data.isfinite().all() for p in look.model.module.parameters())))  # fmt: skip
+    fit(compiled(), look, TerminateOnNaN())
+    assert seen == [True] * 4
+
+
+def test_a_run_that_goes_on_within_an_epoch_counts_from_there(capsys) -> None:
+    callback = TerminateOnNaN()
+    callback.set_model(type("Trained", (), {})())
+    callback.on_epoch_resume(4, 2)
+    callback._end(5, "the loss is nan")
+    assert "Batch 6 of epoch 5" in said(capsys)
