@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from kerasish.hooks import Callback
 from kerasish.progress import notice
+from kerasish.saving.errors import FilePath, check_path
 from kerasish.types import Logs
 
 _MISSING = "NA"
@@ -41,14 +42,16 @@ class CSVLogger(Callback):
 
     adds_to_logs: ClassVar[tuple[str, ...] | None] = ()
     leaves_traces: ClassVar[bool] = True
+    _columns: list[str]
 
     def __init__(
-        self, filename: str | os.PathLike[str], separator: str = ",", append: bool = False
+        self, filename: FilePath, separator: str = ",", append: bool = False
     ) -> None:
         if not isinstance(separator, str) or len(separator) != 1 or separator in '"\r\n':
             raise ValueError("CSVLogger(separator) expects one character, no quote or end of line; "
                              f"got {separator!r}. ',' and ';' are usual.")
-        self.filename, self.separator, self.append = Path(filename), separator, append
+        self.filename = Path(check_path("CSVLogger(filename)", filename))
+        self.separator, self.append = separator, append
         self._start()
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
@@ -64,7 +67,7 @@ class CSVLogger(Callback):
 
     def _start(self) -> None:
         self._length, self._cuts = 0, True  # bytes to keep; is what lies behind them to be cut off?
-        self._columns: list[str] = []
+        self._columns = []
         self._checked, self._unsynced = False, False
         self._without_column: set[str] = set()
 

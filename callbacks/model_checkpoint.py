@@ -1,17 +1,18 @@
 """Saves a model while it trains: every epoch, every so many batches, or whenever it is best."""
 
 import math
-import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from string import Formatter
 from typing import Any, ClassVar
 
 from kerasish.checks import check_choice, check_count
 from kerasish.progress import notice
-from kerasish.registry import nearest
+from kerasish.saving.errors import FilePath, check_path
 from kerasish.types import Logs
 
 from ._monitor import MonitorCallback
+from ._template import Template
 
 _STATE = ("best", "kept", "best_path", "failures", "_saved_at", "_due")
 
@@ -58,7 +59,7 @@ class ModelCheckpoint(MonitorCallback):
 
     def __init__(
         self,
-        filepath: str | os.PathLike[str],
+        filepath: FilePath,
         monitor: str = "val_loss",
         verbose: int = 0,
         save_best_only: bool = False,
@@ -73,7 +74,8 @@ class ModelCheckpoint(MonitorCallback):
     ) -> None:
         super().__init__(monitor, mode, min_delta=0.0)
         who = "ModelCheckpoint"
-        self.filepath = os.fspath(filepath)
+        self.filepath = check_path(f"{who}(filepath)", filepath)
+        self._names = Template(f"{who}(filepath)", self.filepath)
         self.verbose, self.save_best_only = verbose, save_best_only
         self.save_weights_only = save_weights_only
         self.save_freq = save_freq if save_freq == "epoch" else check_count(
@@ -97,18 +99,14 @@ class ModelCheckpoint(MonitorCallback):
         return self.save_freq != "epoch" and super().listens(hook)
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
-        self._require_names()
+        self._names.check(self.params.get("logs", ()), self.params.get("open", False))
         if Path(self.filepath).is_dir():
             raise IsADirectoryError("ModelCheckpoint(filepath) expects a name for files; got "
                                     f"{self.filepath!r}, a folder. Add a name to it.")
-        self._has_best = True
-        try:
-            super().on_train_begin(logs)
-        except ValueError:
-            if self.save_best_only:
-                raise
-            self._has_best = False  # nothing says which model is best, and nothing needs it
         self._start()
+        with self._optional():
+            super().on_train_begin(logs)
+            self._has_best = True
         self._saved_at = self.model.batches_trained
 
     def _start(self) -> None:
@@ -116,7 +114,7 @@ class ModelCheckpoint(MonitorCallback):
         self.kept: list[str] = []
         self.best_path: str | None = None
         self.failures = self._saved_at = self._epoch = 0
-        self._due = False
+        self._due = self._has_best = False
 
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
         self._epoch = epoch
@@ -140,23 +138,27 @@ class ModelCheckpoint(MonitorCallback):
             self._consider(self.model.batch, logs)
 
     def state_dict(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in _STATE} | {"kept": list(self.kept)}
+        own = {name: getattr(self, name) for name in _STATE}
+        return super().state_dict() | own | {"kept": list(self.kept)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
+        super().load_state_dict(state)
         for name in _STATE:
             setattr(self, name, state[name])
         self.kept = list(self.kept)
 
     def _consider(self, batch: int, logs: Logs | None) -> None:
         """Saves the model, unless it is to be the best and is not."""
-        value = self.value(logs) if self._has_best else None
+        value = None
+        with self._optional():
+            value = self.value(logs) if self._has_best else None
         is_best = value is not None and self.better(value, than=self.best)
         when = f"Epoch {self._epoch + 1}: "
         if self.save_best_only and value is not None:
             change = "improved" if is_best else "did not improve"
             when += f"{self.monitor} {change} from {self.best} " + f"to {value}, " * is_best
         if is_best or not self.save_best_only:
-            path = self._path(batch, logs)
+            path = self._names.filled(self._epoch, batch, logs)
             self._say(f"{when}saving the model to {path!r}")
             if self._attempt(path, self._save):
                 self._keep(path)
@@ -165,6 +167,15 @@ class ModelCheckpoint(MonitorCallback):
                 self._delete_older()
         elif value is not None:
             self._say(when.rstrip())
+
+    @contextmanager
+    def _optional(self) -> Iterator[None]:
+        """Lets a monitor be wrong where nobody asked which model is best."""
+        try:
+            yield
+        except ValueError:
+            if self.save_best_only:
+                raise
 
     def _save(self, path: str) -> None:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
@@ -189,49 +200,16 @@ class ModelCheckpoint(MonitorCallback):
             act(path)
         except OSError as error:
             self.failures += 1
-            reason = error.strerror or str(error)
-            said = f"ModelCheckpoint could not {act.__name__.strip('_')} {path!r}: {reason}"
+            said = f"ModelCheckpoint could not {act.__name__.strip('_')}: {error.strerror or error}"
             if self.on_error == "raise":
                 raise OSError(error.errno, said, path) from error
-            notice(f"{said}. Training goes on; failures so far: {self.failures}.")
+            notice(f"{said}: {path!r}. Training goes on; failures so far: {self.failures}.")
             return False
         return True
-
-    def _path(self, batch: int, logs: Logs | None) -> str:
-        logs = logs or {}
-        known = {name: logs.get(name, math.nan) for name in _names(self.filepath)}
-        return self.filepath.format(**{**known, "epoch": self._epoch + 1, "batch": batch + 1})
-
-    def _require_names(self) -> None:
-        """Refuses a filepath that could not be filled in, as far as the names are known."""
-        known = ("epoch", "batch", *self.params.get("logs", ()))
-        names = _names(self.filepath)
-        for name in names:
-            if not name or (name not in known and not self.params.get("open")):
-                raise ValueError(
-                    "ModelCheckpoint(filepath) expects 'epoch', 'batch' or names that are logged "
-                    f"in braces; got {name!r} in {self.filepath!r}. {nearest(name, known)}"
-                )
-        try:
-            self.filepath.format(**{name: 0.5 for name in names} | {"epoch": 1, "batch": 1})
-        except (ValueError, TypeError, AttributeError, LookupError) as error:
-            raise ValueError(
-                "ModelCheckpoint(filepath) expects formats that fit: whole numbers for epoch and "
-                f"batch, others for what is logged; got {self.filepath!r}: {error}. Write "
-                "'{epoch:03d}' or '{loss:.3f}', for instance."
-            ) from error
 
     def _say(self, text: str) -> None:
         if self.verbose:
             notice(text)
-
-
-def _names(template: str) -> list[str]:
-    """The names in braces in a template.
-
-    Raises: ValueError for a brace that stands alone.
-    """
-    return [name for _, name, _, _ in Formatter().parse(template) if name is not None]
 
 
 def _delete(path: str) -> None:

@@ -31,7 +31,10 @@ class SwapEMAWeights(Callback):
             raise ValueError("SwapEMAWeights(swap_on_epoch) expects True or False; got "
                              f"{swap_on_epoch!r}. True is for callbacks that come after it.")
         self.swap_on_epoch = swap_on_epoch
-        self._swapped, self._passes = False, 0
+        self._swapped, self._passes = False, 0  # passes over data for which the averages are in
+
+    def listens(self, hook: str) -> bool:
+        return hook != "on_settled" and super().listens(hook)  # it swaps at ends of epochs alone
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         self._require_averages()
@@ -92,5 +95,5 @@ class SwapEMAWeights(Callback):
     def _require_averages(self) -> None:
         optimizer = getattr(self.model, "optimizer", None)
         if optimizer is None or not optimizer.use_ema:
-            raise ValueError(f"SwapEMAWeights expects an optimizer that keeps running averages; got "
-                             f"{optimizer!r}. Write use_ema=True among its arguments.")
+            raise ValueError("SwapEMAWeights expects an optimizer that keeps running averages; "
+                             f"got {optimizer!r}. Write use_ema=True among its arguments.")
