@@ -62,8 +62,8 @@ class CSVLogger(Callback):
         if self.append and self.filename.exists():
             self._length, self._cuts = self.filename.stat().st_size, False
             self._columns = self._header()
-        if self._columns and not self.params.get("open"):
-            self._require(["epoch", *self.params.get("logs", ())])
+        if self._columns and "logs" in self.params and not self.params.get("open"):
+            self._require(["epoch", *self.params["logs"]])
 
     def _start(self) -> None:
         self._length, self._cuts = 0, True  # bytes to keep; is what lies behind them to be cut off?
