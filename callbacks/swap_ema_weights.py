@@ -68,9 +68,6 @@ class SwapEMAWeights(Callback):
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
         self._put_weights_back()
 
-    def on_epoch_resume(self, epoch: int, batch: int) -> None:
-        self._put_weights_back()
-
     def close(self) -> None:
         self._passes = 0
         self._put_weights_back()

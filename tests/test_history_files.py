@@ -112,6 +112,7 @@ def changed(change, tmp_path: Path) -> Path:
     (lambda record: record["content"].update(history=3), "does not hold together"),
     (lambda record: next(iter(record["arrays"].values())).update(dtype="pickle"), "is damaged"),
     (lambda record: next(iter(record["arrays"].values())).update(shape=[2**40]), "is damaged"),
+    (lambda record: next(iter(record["arrays"].values())).update(shape=[-1]), "is damaged"),
     (lambda record: next(iter(record["arrays"].values())).update(more=1), "is damaged"),
 ])  # fmt: skip
 def test_a_file_that_was_changed_is_refused(change, text: str, tmp_path: Path) -> None:

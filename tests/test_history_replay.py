@@ -26,9 +26,14 @@ from tests.callbacks.test_tensorboard_resume import points
 X = torch.linspace(-1, 1, 12).view(12, 1)
 
 
-def fit(*callbacks: Callback, **arguments) -> History:
+def compiled() -> Model:
     model = Model(Linear(3), Tanh(), Linear(1), device="cpu")
     model.compile(SGD(ExponentialDecay(0.1, 4, 0.5)), "mse", metrics=["r2_score"])
+    return model
+
+
+def fit(*callbacks: Callback, **arguments) -> History:
+    model = arguments.pop("model", None) or compiled()
     options = {"batch_size": 4, "epochs": 5, "verbose": 0, "validation_split": 0.25,
                "validation_freq": 2, "seed": 1} | arguments
     return model.fit(X, X.square(), callbacks=list(callbacks), **options)
@@ -63,9 +68,12 @@ class Hears(Callback):
 
 
 @pytest.mark.parametrize("initial_epoch", [0, 3])
-def test_callbacks_hear_what_they_would_have_heard(initial_epoch: int) -> None:
-    live, again = Hears(), Hears()
-    fit(live, initial_epoch=initial_epoch).replay(again)
+@pytest.mark.parametrize("fits_before", [0, 1])
+def test_callbacks_hear_what_they_would_have_heard(fits_before: int, initial_epoch: int) -> None:
+    live, again, before = Hears(), Hears(), Callback()
+    for _ in range(fits_before):
+        fit(before)
+    fit(live, initial_epoch=initial_epoch, model=before.model).replay(again)
     assert again.heard == live.heard and len(again.heard) == 3 + 2 * (5 - initial_epoch)
 
 
@@ -114,8 +122,9 @@ def test_what_a_replayed_callback_adds_stays_with_its_epoch() -> None:
         def on_epoch_end(self, epoch, logs=None) -> None:
             logs["added"] = epoch
 
-    history, kept = fit(), History()
-    history.replay([Adds(), kept])
+    history, kept, hears = fit(), History(), Hears()
+    history.replay([Adds(), kept, hears])
+    assert "added" in hears.heard[-3][2] and "added" not in hears.heard[-2][1]
     assert kept.history["added"] == [0, 1, 2, 3, 4] and "added" not in history.history
 
 

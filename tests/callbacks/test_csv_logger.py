@@ -160,6 +160,16 @@ def test_append_keeps_rows_that_others_add_meanwhile(tmp_path: Path) -> None:
     assert rows(tmp_path / "log.csv")[1:] == [["7", "7"], ["8", "8"]]
 
 
+def test_what_others_add_behind_its_rows_stays(tmp_path: Path) -> None:
+    logger = CSVLogger(tmp_path / "log.csv")
+    logger.on_train_begin({})
+    logger.on_epoch_end(0, {"a": 1})
+    with (tmp_path / "log.csv").open("a") as file:
+        file.write("7,7\n")
+    logger.on_epoch_end(1, {"a": 2})
+    assert rows(tmp_path / "log.csv")[1:] == [["0", "1"], ["7", "7"], ["1", "2"]]
+
+
 @pytest.mark.parametrize("there", ["epoch,loss\n0,1.0\n", "epoch,loss,mae,val_loss\n", "a;b\n"])
 def test_append_refuses_other_columns_before_training(there: str, tmp_path: Path) -> None:
     (tmp_path / "log.csv").write_text(there)

@@ -207,11 +207,12 @@ def test_the_best_running_mean_is_saved(tmp_path: Path) -> None:
     assert names(tmp_path) == sorted(saved) and checkpoint.best == best
 
 
-def test_a_monitor_of_validation_is_looked_at_when_the_epoch_ends(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("save_freq", "looked"), [(6, [2, 3, 4, 5, 6]), (9, [2, 4, 6])])
+def test_a_monitor_of_validation_is_looked_at_when_the_epoch_ends(save_freq, looked, tmp_path):
     keeps = Keeps()
-    checkpoint = ModelCheckpoint(tmp_path / "{epoch}-{batch}", save_best_only=True, save_freq=6)
+    checkpoint = ModelCheckpoint(tmp_path / "{epoch}-{batch}", save_best_only=True,
+                                 save_freq=save_freq)
     model = fit(keeps, checkpoint, epochs=6, validation_data=(X, X.square()))
-    looked = [2, 3, 4, 5, 6]
     values, best, expected = model.history.history["val_loss"], math.inf, []
     for epoch in looked:
         if values[epoch - 1] < best:
@@ -329,11 +330,12 @@ def test_a_save_that_failed_deletes_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize("more", [
     {"keep_last": 2}, {"save_best_only": True, "monitor": "loss", "save_freq": 2},
     {"save_best_only": True, "keep_last": 1}, {"save_freq": 7, "keep_last": 1},
-    {"save_best_only": True, "save_freq": 9},
+    {"save_best_only": True, "save_freq": 7},
 ], ids=str)  # fmt: skip
 @pytest.mark.parametrize(("dies", "save_freq"), [
     (Dies(3), "epoch"), (Dies(3, batch=3), "epoch"), (Dies(2, batch=2), 3),
-], ids=["epoch", "batch", "by batch"])  # fmt: skip
+    (Dies(1, batch=4), 3),
+], ids=["epoch", "batch", "by batch", "between batch and epoch"])  # fmt: skip
 def test_a_run_started_again_leaves_the_same_files(dies, save_freq, more, tmp_path: Path) -> None:
     found = []
     for name in ("whole", "again"):
@@ -353,6 +355,22 @@ def test_a_run_started_again_leaves_the_same_files(dies, save_freq, more, tmp_pa
         state["best_path"] = state["best_path"] and Path(state["best_path"]).name
         found.append((contents, state))
     assert found[0] == found[1] and found[0][0]
+
+
+def test_a_run_started_again_knows_what_was_best(tmp_path: Path) -> None:
+    def train(callbacks: list[Callback]) -> None:
+        fit(Logs(3.0, 1.0, 4.0, 2.0, 0.5), ModelCheckpoint(
+            tmp_path / "nets" / "{epoch}", "own", save_best_only=True, mode="min"), *callbacks,
+            epochs=5)
+
+    killed_and_started_again(train, tmp_path, Dies(2))
+    assert names(tmp_path / "nets") == ["1", "2", "5"]
+
+
+def test_a_best_whose_place_another_took_is_gone(tmp_path: Path) -> None:
+    checkpoint = ModelCheckpoint(tmp_path / "net", "own", mode="min")
+    fit(Logs(3.0, 1.0, 2.0), checkpoint)
+    assert checkpoint.best == 1.0 and checkpoint.best_path is None
 
 
 # ---- what it says and what it refuses -----------------------------------------------------------

@@ -10,6 +10,7 @@ from kerasish import Model
 from kerasish.callbacks import (
     BackupAndRestore,
     Callback,
+    CallbackList,
     EarlyStopping,
     ModelCheckpoint,
     SwapEMAWeights,
@@ -130,6 +131,33 @@ def test_weights_are_back_when_evaluation_raises(hook: str, error) -> None:
         else:
             model.predict(X, verbose=0, callbacks=[SwapEMAWeights(), fails])
     assert same(state(model), raw) and same(averages(model), mean)
+
+
+def test_an_instance_that_saw_an_evaluation_fail_serves_the_next_one() -> None:
+    class Fails(Callback):
+        def on_test_batch_end(self, batch, logs=None) -> None:
+            raise ValueError("no")
+
+    model, swap, watch = compiled(), SwapEMAWeights(), Watches("on_test_end")
+    fit(model, epochs=1)
+    model.train_on_batch(X, Y)
+    raw = state(model)
+    with pytest.raises(ValueError, match="no"):
+        model.evaluate(X, Y, verbose=0, callbacks=[swap, Fails()])
+    model.evaluate(X, Y, verbose=0, callbacks=[swap, watch])
+    assert same(watch.seen["on_test_end"][0][0], raw)
+
+
+def test_in_a_loop_of_ones_own_the_next_epoch_starts_with_the_weights() -> None:
+    model, swap = compiled(), SwapEMAWeights(True)
+    fit(model, epochs=1)
+    model.train_on_batch(X, Y)
+    raw, mean = state(model), averages(model)
+    hooks = CallbackList(swap, model)
+    hooks.on_epoch_end(0, {})
+    assert same(state(model), mean)
+    hooks.on_epoch_begin(1, {})
+    assert same(state(model), raw)
 
 
 @pytest.mark.parametrize("swap_on_epoch", [False, True])
