@@ -7,6 +7,9 @@ from typing import Any, ClassVar
 from kerasish.hooks import Callback
 from kerasish.types import Logs
 
+_SUFFIX = ".kerasish"
+"""The end of the names of event files: those of others are left alone."""
+
 
 class TensorBoard(Callback):
     """Writes what fit logs as scalars, under Keras' tags and folders.
@@ -15,6 +18,8 @@ class TensorBoard(Callback):
     validation under the same tags to `<log_dir>/validation`; by batch, `batch_loss` and
     `batch_<metric>` (running means, as fit logs them) go to `train`. Steps go on across fits of
     the same model. See them with `tensorboard --logdir <log_dir>`.
+
+    A run that was saved and is put back cuts off what it writes again, and goes on from there.
 
     Raises: ValueError for another update_freq.
 
@@ -28,6 +33,7 @@ class TensorBoard(Callback):
     """
 
     adds_to_logs: ClassVar[tuple[str, ...] | None] = ()
+    leaves_traces: ClassVar[bool] = True
 
     def __init__(
         self, log_dir: str | os.PathLike[str] = "logs", update_freq: str | int = "epoch"
@@ -64,13 +70,35 @@ class TensorBoard(Callback):
             self._write(run, f"epoch_{name.removeprefix('val_')}", value, step)
         rate = self.model.optimizer.learning_rate
         self._write("train", "epoch_learning_rate", rate, step)
-        for writer in self._writers.values():
-            writer.flush()
+        self._flush()
+
+    def state_dict(self) -> dict[str, Any]:
+        self._flush()
+        lengths = {path.relative_to(self.log_dir).as_posix(): path.stat().st_size
+                   for path in self._event_files()}
+        return {"lengths": lengths}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.close()
+        for path in self._event_files():
+            length = state["lengths"].get(path.relative_to(self.log_dir).as_posix())
+            if length is None:
+                path.unlink()  # it was begun after the state was saved
+            elif length < path.stat().st_size:
+                os.truncate(path, length)
 
     def close(self) -> None:
         for writer in self._writers.values():
             writer.close()
         self._writers = {}
+
+    def _flush(self) -> None:
+        for writer in self._writers.values():
+            writer.flush()
+
+    def _event_files(self) -> list[Path]:
+        runs = (self.log_dir / "train", self.log_dir / "validation")
+        return sorted(path for run in runs for path in run.glob(f"*{_SUFFIX}"))
 
     def _write(self, run: str, tag: str, value: Any, step: int) -> None:
         try:
@@ -80,5 +108,6 @@ class TensorBoard(Callback):
         if run not in self._writers:
             from torch.utils.tensorboard import SummaryWriter  # on use: it takes a second
 
-            self._writers[run] = SummaryWriter(str(self.log_dir / run))
+            self._writers[run] = SummaryWriter(
+                str(self.log_dir / run), filename_suffix=_SUFFIX)
         self._writers[run].add_scalar(tag, value, step)

@@ -1,0 +1,104 @@
+"""Pictures from plain data, drawn by matplotlib without any of its global state."""
+
+import io
+import math
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from kerasish.saving import write_whole
+from kerasish.saving.errors import FilePath, check_path
+
+Line = tuple[Sequence[float], Sequence[float]]
+
+_COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7")
+"""Okabe & Ito (2008), "Color Universal Design": told apart with any kind of eyes."""
+_GREY, _INK = "#d9d9d9", "#404040"
+_COLUMNS, _MARKED, _DECADES = 3, 25, 2
+
+
+class Panel(NamedTuple):
+    """One quantity over epochs.
+
+    Args:
+        name: of the quantity.
+        lines: label → (epochs from 1, values); nan leaves a gap.
+        may_be_logarithmic: whether values that span two decades or more get a logarithmic axis.
+    """
+
+    name: str
+    lines: Mapping[str, Line]
+    may_be_logarithmic: bool = False
+
+
+def curves(panels: Sequence[Panel]) -> Any:
+    """Draws quantities over epochs, each in a panel of its own.
+
+    Raises: ImportError without matplotlib, saying how to install it.
+
+    Returns: a `matplotlib.figure.Figure`.
+    """
+    columns = 2 if len(panels) == 4 else max(1, min(_COLUMNS, len(panels)))
+    rows = max(1, math.ceil(len(panels) / columns))
+    figure = _figure(width=6.4 if columns == 1 else 4.4 * columns, height=0.4 + 3.2 * rows)
+    for index, panel in enumerate(panels, 1):
+        _draw(figure.add_subplot(rows, columns, index), panel)
+    return figure
+
+
+def save_picture(who: str, figure: Any, path: FilePath) -> None:
+    """Writes a picture in the format that its name says, whole or not at all.
+
+    Raises: ValueError for a name of no known format; OSError if it cannot be written.
+
+    Args:
+        who: the argument that the path is, for errors.
+        figure: the picture.
+        path: "history.png", ".svg" or ".pdf" for instance.
+    """
+    name = check_path(who, path)
+    kind, known = os.path.splitext(name)[1][1:].lower(), figure.canvas.get_supported_filetypes()
+    if kind not in known:
+        raise ValueError(f"{who} expects a name that ends in one of .{', .'.join(sorted(known))}; "
+                         f"got {name!r}. Write 'history.png', for instance.")
+    picture = io.BytesIO()
+    figure.savefig(picture, format=kind, dpi=150)
+    write_whole(name, [picture.getbuffer()])
+
+
+def _figure(width: float, height: float) -> Any:
+    try:
+        from matplotlib.figure import Figure  # on use: it is not among what kerasish needs
+    except ImportError as error:
+        raise ImportError("plots are drawn by matplotlib, which is not installed. Install it with "
+                          "pip install 'kerasish[examples]'.") from error
+    figure = Figure(figsize=(width, height), layout="constrained", facecolor="white")
+    figure.get_layout_engine().set(w_pad=0.1, h_pad=0.1)  # type: ignore[union-attr, call-arg]
+    return figure
+
+
+def _draw(axes: Any, panel: Panel) -> None:
+    for color, (label, (epochs, values)) in zip(_COLORS, panel.lines.items(), strict=False):
+        finite = [value if math.isfinite(value) else math.nan for value in values]
+        marker = "o" if len(epochs) <= _MARKED else ""
+        axes.plot(epochs, finite, color=color, label=label, linewidth=1.8, marker=marker,
+                  markersize=4)
+    if panel.may_be_logarithmic and _spans_decades(panel):
+        axes.set_yscale("log")
+    drawn = [epoch for epochs, _ in panel.lines.values() for epoch in epochs] or [1]
+    axes.set_xlim(min(drawn) - 0.5, max(drawn) + 0.5)  # no tick at an epoch 0
+    axes.set_xlabel("epoch", color=_INK)
+    axes.set_ylabel(panel.name, color=_INK)
+    axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1, steps=[1, 2, 5, 10])
+    axes.grid(color=_GREY, linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color(_INK)
+    axes.tick_params(which="both", colors=_INK)
+    if len(panel.lines) > 1:
+        axes.legend(frameon=False, labelcolor=_INK)
+
+
+def _spans_decades(panel: Panel) -> bool:
+    values = [value for _, line in panel.lines.values() for value in line if math.isfinite(value)]
+    return bool(values) and min(values) > 0 and max(values) >= 10**_DECADES * min(values)
