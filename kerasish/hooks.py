@@ -32,8 +32,8 @@ class Callback:
     model: Any = None
     """The model that is trained."""
     params: dict[str, Any] = {}  # noqa: RUF012 (replaced whole, never changed)
-    """What fit knows: "epochs", "steps", "samples" an epoch, "verbose", "seed", and "logs", the names
-    that it will log."""
+    """What fit knows: "epochs", "steps", "samples" an epoch, "verbose", "seed", and "logs", the
+    names that it will log."""
 
     adds_to_logs: ClassVar[tuple[str, ...] | None] = None
     """The names that `on_epoch_begin` or `on_epoch_end` put into the logs; None if not declared."""

@@ -98,7 +98,7 @@ class Arrays:
         return Arrays(*_placed(device, dtype, (self.x, self.y, self.sample_weight)))
 
     def batches(self, batch_size: int, order: Tensor | None = None) -> Iterator[Batch]:
-        """One pass in this order of sample indices, or as they lie; the last may be short."""
+        """These samples in this order, or all as they lie; the last batch may be short."""
         for block in self._blocks(batch_size, order):
             yield from zip(*(_views(part, batch_size) for part in block), strict=False)
 
@@ -107,7 +107,8 @@ class Arrays:
         parts = (self.x, self.y, self.sample_weight)
         row_bytes = sum(part[:1].nbytes for part in leaves(parts))
         batches = min(_BLOCK_BATCHES, max(1, _BLOCK_BYTES // max(row_bytes * batch_size, 1)))
-        for start in range(0, len(self), batches * batch_size):
+        rows_in_all = len(self) if order is None else len(order)
+        for start in range(0, rows_in_all, batches * batch_size):
             rows: Any = slice(start, start + batches * batch_size)
             if order is not None:
                 rows = order[rows].to(next(leaves(self.x)).device)
