@@ -36,8 +36,8 @@ class Extent:
             copied = sum(self.measure(each)[0] for each in parts)
             self._layers_left -= wanted * max(1, copied)
             if self._layers_left < 0:
-                raise ValueError("expects no more layers than the file can hold parameters for; got "
-                                 f"{str(wanted)[:20]} as num_layers")
+                raise ValueError("expects no more layers than the file holds tensors for; got "
+                                 f"{wanted:.3g} of them")
 
     def add(self, value: Any, parts: Iterable[Any] = ()) -> None:
         """Counts one more object, made of these parts.

@@ -37,7 +37,7 @@ def encode_net(module: Module) -> tuple[dict[str, Any], dict[str, Tensor]]:
         raise ValueError("Model.save expects a net whose weights have a place; got some that wait "
                          "for it to be built. Call model.build(shape) first.")
     weights = module.state_dict()
-    dtypes = {each.data.dtype for each in module.parameters()}
+    dtypes = {each.dtype for each in weights.values() if each.is_floating_point()}
     settings = {
         "module": module,
         "shapes": dict(_built(module)),
@@ -74,7 +74,7 @@ def decode_net(stored: Stored, custom: Iterable[type]) -> Module:
 
     Raises: ModelFileError for everything that does not fit.
     """
-    tensors = {name: tensor for name, tensor in stored.tensors().items()}
+    tensors = stored.tensors()
     weights = {name: each for name, each in tensors.items() if not name.startswith(OTHERS)}
     with torch.device("meta"), drawing_from(None):
         _compare(stored.path, _build(stored, custom, tensors), weights)
