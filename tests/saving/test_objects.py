@@ -181,7 +181,7 @@ def test_other_objects_are_refused() -> None:
 
 
 @pytest.mark.parametrize(("kind", "expected"), [
-    ("layers.Linaer", "Did you mean 'layers.Linear'"), ("os.system", "a class that is known"),
+    ("layers.Linaer", "or 'layers.Linear'"), ("os.system", "a class that is known"),
     ("kerasish.layers.Linear", "a class that is known"), ("custom.Mine", r"custom=\(Mine,\)"),
 ])  # fmt: skip
 def test_unknown_classes(kind: str, expected: str) -> None:
