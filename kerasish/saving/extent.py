@@ -7,7 +7,7 @@ from kerasish.containers import Graph
 from kerasish.module import Module
 from kerasish.node import Node
 
-OBJECTS_LIMIT = 10_000
+OBJECTS_LIMIT = 4_000
 LAYERS_LIMIT = 1_000
 DEPTH_LIMIT = 64
 
@@ -16,12 +16,11 @@ class Extent:
     """Adds up how large a net gets while its parts are made.
 
     Args:
-        room: how many tensors there are. More objects or modules than that, and than a few
-            thousand, are too many.
+        room: how many tensors there are: a net of very many modules has many of them.
     """
 
     def __init__(self, room: int) -> None:
-        self._most = max(OBJECTS_LIMIT, room)
+        self._most = OBJECTS_LIMIT + 2 * room
         self._layers_left = max(LAYERS_LIMIT, room)
         self._objects = self._wires = 0
         self._size: dict[int, tuple[int, int]] = {}

@@ -6,13 +6,23 @@ from typing import Any
 from torch import Tensor
 
 from kerasish.checks import check_count
+from kerasish.configured import Configured
+from kerasish.losses import Loss
+from kerasish.metrics import Metric
+from kerasish.optimizers import Optimizer
 from kerasish.saving.errors import FilePath, ModelFileError
 from kerasish.saving.format import Stored, read_file, write_file
 from kerasish.saving.nets import OTHERS, encode_net
 from kerasish.saving.objects import AGAIN, decode, encode, refused
 from kerasish.schedules import Schedule
+from kerasish.trees import leaves
 
 COUNTERS = ("epochs_trained", "batches_trained")
+COMPILED: Mapping[str, tuple[type, ...]] = {
+    "optimizer": (Optimizer,), "loss": (Loss,), "metrics": (Metric, Loss),
+    "weighted_metrics": (Metric, Loss),
+}  # fmt: skip
+"""Which objects `compile` may be given as what."""
 PLAIN = ("iterations", "gathered_batches", "gathered_rows", "learning_rate")
 
 
@@ -84,6 +94,7 @@ def resume_training(model: Any, stored: Stored, training: Mapping[str, Any]) -> 
     Raises: ModelFileError for what does not fit.
     """
     with refused(stored.path, "the training"):
+        _check_compile(training["compile"])
         model.compile(**training["compile"])
         numbers = training["optimizer"]
         if numbers is None:
@@ -95,6 +106,17 @@ def resume_training(model: Any, stored: Stored, training: Mapping[str, Any]) -> 
             model.optimizer.learning_rate = numbers["schedule"]
         model.optimizer.load_state_dict({
             **{name: numbers[name] for name in PLAIN}, **_slots(model, stored, numbers)})
+
+
+def _check_compile(arguments: Mapping[str, Any]) -> None:
+    """Refuses what `compile` would take for a function because it can be called.
+
+    Raises: TypeError.
+    """
+    for name, value in arguments.items():
+        for part in leaves(value):
+            if isinstance(part, Configured) and not isinstance(part, COMPILED.get(name, ())):
+                raise TypeError(f"expects something else as {name}; got {part!r}")
 
 
 def _slots(model: Any, stored: Stored, numbers: Mapping[str, Any]) -> dict[str, Any]:

@@ -120,7 +120,8 @@ def test_weights_that_do_not_fit(tmp_path: Path) -> None:
     before = values(other)
     with pytest.raises(ModelFileError) as caught:
         other.load_weights(tmp_path / "weights")
-    assert "    0.weight: float32 (5, 4) in the net, float32 (8, 4) in the file" in str(caught.value)
+    line = "    0.weight: float32 (5, 4) in the net, float32 (8, 4) in the file\n"
+    assert line in str(caught.value)
     assert values(other) == before
     left_out = other.load_weights(tmp_path / "weights", strict=False)
     assert "0.weight" in left_out and "4.bias" not in left_out

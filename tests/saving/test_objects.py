@@ -176,7 +176,7 @@ def test_functions_are_refused(make: Any, place: str) -> None:
 
 
 def test_other_objects_are_refused() -> None:
-    with pytest.raises(TypeError, match="got set at 'a.0'. Convert it"):
+    with pytest.raises(TypeError, match=r"got set at 'a.0'. Convert it"):
         encode({"a": [{1}]}, "part")
 
 
