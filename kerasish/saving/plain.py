@@ -46,6 +46,7 @@ class Packer:
         self.tensors: dict[str, Tensor] = {}
 
     def pack(self, value: Any, place: tuple[str, ...]) -> Any:
+        """The JSON for the value at this place of the tree."""
         if len(place) > DEPTH_LIMIT:
             raise ValueError(f"pack(tree) expects at most {DEPTH_LIMIT} levels; got more at "
                              f"{'.'.join(place[:4])!r}. Does it hold itself?")

@@ -202,3 +202,13 @@ def test_errors_of_constructors_name_the_object() -> None:
     stored["objects"][0]["config"]["p"] = 7.0
     with pytest.raises(ModelFileError, match=r"object 0 of the part, layers.Dropout, is refused"):
         decode("net", "part", stored, tensors)
+
+
+def test_nets_that_could_not_be_read_again_are_not_written() -> None:
+    with pytest.raises(ValueError, match="expects at most 4,000 objects and 64 levels"):
+        encode(Sequential([layers.ReLU() for _ in range(4001)]), "part")
+    deep: Module = layers.ReLU()
+    for _ in range(64):
+        deep = Sequential(deep)
+    with pytest.raises(ValueError, match="objects and 64 levels of them; got more"):
+        encode(deep, "part")
