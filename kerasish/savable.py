@@ -47,7 +47,7 @@ class Savable(Compilable):
             >>> with tempfile.TemporaryDirectory() as folder:
             ...     model.save(f"{folder}/net.safetensors")
             ...     Model.load(f"{folder}/net.safetensors", device="cpu").module
-            Sequential(Linear(out_features=1))
+            Linear(out_features=1)
         """
         _keep_old("Model.save", path, overwrite)
         write_model(path, self)
