@@ -8,7 +8,6 @@ import numpy as np
 import torch
 
 from kerasish import insight
-from kerasish.compiling import Compilable
 from kerasish.containers import Sequential
 from kerasish.containers.grants import takes
 from kerasish.data import Source, source_of
@@ -20,12 +19,13 @@ from kerasish.progress import ProgressLine, check_verbose
 from kerasish.random import drawing_from
 from kerasish.resuming import Resumable
 from kerasish.running import Run, stopping_on_interrupt
+from kerasish.savable import Savable
 from kerasish.training import mode
 from kerasish.trees import filled, leaves, mapped_shapes
 from kerasish.types import Device
 
 
-class Model(Compilable, Resumable):
+class Model(Savable, Resumable):
     """A net that is compiled, fitted, evaluated and asked, in Keras' words.
 
     Raises: TypeError if an argument is no module.

@@ -16,7 +16,7 @@ class Node:
     Args:
         module: what computes it; None for an input.
         inputs: the node, or the tuple or dict of nodes, that the module is called on.
-        shape: of an input, without the batch axis; else it is inferred, and no data is run.
+        shape: without the batch axis; of an output it is inferred if None, and no data is run.
     """
 
     def __init__(self, module: Any, inputs: Any, shape: Any = None) -> None:
@@ -28,7 +28,8 @@ class Node:
                     f"{module!r}(x) expects symbolic inputs alone, or tensors alone; got a mixture "
                     f"with {type(strangers[0]).__name__}. Make an Input(shape) for it."
                 )
-            shape = inferred_shape(module, mapped(lambda node: node.shape, inputs))
+            if shape is None:
+                shape = inferred_shape(module, mapped(lambda node: node.shape, inputs))
         self.shape = shape
 
     pick: ClassVar[Callable[[Any], Any]]

@@ -19,6 +19,7 @@ def forward_order(inputs: Any, outputs: Any) -> list[Node]:
                                 "Make inputs with Input(shape), and call modules on them.")
         if not nodes:
             raise ValueError(f"Graph({name}) expects one or more; got none. Name them.")
+    known = {id(node) for node in given}
     path: list[tuple[Node, bool]] = [(node, False) for node in reversed(list(leaves(outputs)))]
     while path:  # no recursion: nets may be deep
         node, done = path.pop()
@@ -26,14 +27,14 @@ def forward_order(inputs: Any, outputs: Any) -> list[Node]:
             order.append(node)
         elif id(node) not in reached:
             reached.add(id(node))
-            if node.module is None and not any(node is each for each in given):
+            if node.module is None and id(node) not in known:
                 raise ValueError(f"Graph(inputs) expects all that its outputs need; got none for "
                                  f"{node!r}. Add it.")
             if node.module is not None:
                 path.append((node, True))
                 path.extend((each, False) for each in reversed(list(leaves(node.inputs))))
     unused = [node for node in given if id(node) not in reached]
-    if unused or len({id(node) for node in given}) != len(given):
+    if unused or len(known) != len(given):
         what = f"{unused[0]!r}, which leads to no output" if unused else "one that comes twice"
         raise ValueError(f"Graph(inputs) expects inputs that are used, each once; got {what}. "
                          "Leave it out.")

@@ -35,17 +35,18 @@ def pack(tree: Any) -> tuple[Any, dict[str, Tensor]]:
         ({'best': {'$float': '7ff0000000000000'}, 'weights': {'$tuple': [{'$tensor': 'weights.0'}, \
 None]}}, {'weights.0': tensor([1., 1.])})
     """
-    packer = _Packer()
+    packer = Packer()
     return packer.pack(tree, ()), packer.tensors
 
 
-class _Packer:
+class Packer:
     """Walks over a tree, and gathers its tensors."""
 
     def __init__(self) -> None:
         self.tensors: dict[str, Tensor] = {}
 
     def pack(self, value: Any, place: tuple[str, ...]) -> Any:
+        """The JSON for the value at this place of the tree."""
         if len(place) > DEPTH_LIMIT:
             raise ValueError(f"pack(tree) expects at most {DEPTH_LIMIT} levels; got more at "
                              f"{'.'.join(place[:4])!r}. Does it hold itself?")
@@ -127,8 +128,10 @@ class _Packer:
         tuple: _pack_tuple, dict: _pack_dict}
 
 
-def unpack(json_tree: Any, tensors: Mapping[str, Tensor]) -> Any:
-    """Makes the tree that `pack` took apart.
+def unpack(
+    json_tree: Any, tensors: Mapping[str, Tensor], more: Mapping[str, Callable[..., Any]] = {}
+) -> Any:
+    """Makes the tree that `pack` took apart; `more` reads further keys that begin with "$".
 
     Raises: ValueError for what `pack` does not make, and for tensors that are missing.
 
@@ -136,25 +139,29 @@ def unpack(json_tree: Any, tensors: Mapping[str, Tensor]) -> Any:
         >>> unpack(*pack({"best": float("-inf"), "steps": (1, 2)}))
         {'best': -inf, 'steps': (1, 2)}
     """
-    return _unpack(json_tree, tensors, 3 * DEPTH_LIMIT)  # a dict with whole numbers as keys takes 3
+    levels = 3 * DEPTH_LIMIT  # a dict with whole numbers as keys takes 3
+    return _unpack(json_tree, tensors, {**LEAVES, **more}, levels)
 
 
-def _unpack(value: Any, tensors: Mapping[str, Tensor], levels: int) -> Any:
+def _unpack(
+    value: Any, tensors: Mapping[str, Tensor], leaves: Mapping[str, Callable[..., Any]], levels: int
+) -> Any:
     if levels < 0:
         raise _malformed(value)
     if value is None or type(value) in (bool, int, float, str):
         return value
     if type(value) is list:
-        return [_unpack(part, tensors, levels - 1) for part in value]
+        return [_unpack(part, tensors, leaves, levels - 1) for part in value]
     if type(value) is not dict or not all(type(key) is str for key in value):
         raise _malformed(value)
     if not any(key.startswith("$") for key in value):
-        return {key: _unpack(part, tensors, levels - 1) for key, part in value.items()}
+        return {key: _unpack(part, tensors, leaves, levels - 1) for key, part in value.items()}
     ((key, held),) = value.items() if len(value) == 1 else [("", None)]
     try:
         if key in CONTAINERS:
-            return CONTAINERS[key]([_unpack(part, tensors, levels - 2) for part in _list(held)])
-        return LEAVES[key](held, tensors)
+            return CONTAINERS[key](
+                [_unpack(part, tensors, leaves, levels - 2) for part in _list(held)])
+        return leaves[key](held, tensors)
     except (LookupError, TypeError, ValueError, struct.error):
         raise _malformed(value) from None
 

@@ -1,0 +1,132 @@
+"""Files of whole models: the net, how it was compiled, and where its training is."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from torch import Tensor
+
+from kerasish.checks import check_count
+from kerasish.configured import Configured
+from kerasish.losses import Loss
+from kerasish.metrics import Metric
+from kerasish.optimizers import Optimizer
+from kerasish.saving.errors import FilePath, ModelFileError
+from kerasish.saving.format import Stored, read_file, write_file
+from kerasish.saving.nets import OTHERS, encode_net
+from kerasish.saving.objects import AGAIN, decode, encode, refused
+from kerasish.schedules import Schedule
+from kerasish.trees import leaves
+
+COUNTERS = ("epochs_trained", "batches_trained")
+COMPILED: Mapping[str, tuple[type, ...]] = {
+    "optimizer": (Optimizer,), "loss": (Loss,), "metrics": (Metric, Loss),
+    "weighted_metrics": (Metric, Loss),
+}  # fmt: skip
+"""Which objects `compile` may be given as what."""
+PLAIN = ("iterations", "gathered_batches", "gathered_rows", "learning_rate")
+
+
+def write_model(path: FilePath, model: Any) -> None:
+    """Writes a model with everything that further training depends on.
+
+    Raises: as `encode_net` and `write_file`, before anything is written.
+    """
+    net, tensors = encode_net(model.module)
+    training, slots = _encode_training(model) if model.compiled else (None, {})
+    if twice := tensors.keys() & slots.keys():
+        raise ValueError(f"Model.save expects other names of parameters; got {min(twice)!r}. "
+                         "Rename the module's attribute.")
+    counters = {name: getattr(model, name) for name in COUNTERS}
+    write_file(path, "model", {"net": net, "training": training, **counters}, tensors | slots)
+
+
+def _encode_training(model: Any) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """What `compile` was given, and the optimizer's state: its numbers, and its tensors by path."""
+    optimizer, numbers, slots = model.optimizer, None, {}
+    if optimizer.built:
+        state = optimizer.state_dict()
+        numbers = {**{name: state[name] for name in PLAIN}, "schedule": optimizer._schedule}
+        paths = [path for path, _ in model.module.named_parameters()]
+        kept = state["slots"] | ({"gradients": state["gradients"]} if state["gradients"] else {})
+        slots = {f"optimizer.{slot}.{path}": value for slot, values in kept.items()
+                 for path, value in zip(paths, values, strict=True)}
+    arguments = {"compile": dict(model.compile_arguments), "optimizer": numbers}
+    training, tensors = encode(arguments, "training", len(slots))
+    return training, tensors | slots
+
+
+def read_model(path: FilePath) -> Stored:
+    """Reads the file of a model, and checks what it says besides the net and its training.
+
+    Raises: ModelFileError; OSError if it cannot be read.
+    """
+    stored = read_file(path, ("model",))
+    expected = {"net", "training", *COUNTERS}
+    if stored.configuration.keys() != expected:
+        raise ModelFileError(stored.path, "the configuration", f"expects "
+                             f"{', '.join(sorted(expected))}; got "
+                             f"{', '.join(sorted(stored.configuration))[:200]}", AGAIN)
+    with refused(stored.path, "the configuration"):
+        for name in COUNTERS:
+            check_count(name, stored.configuration[name])
+    return stored
+
+
+def read_training(stored: Stored, custom: Iterable[type]) -> dict[str, Any] | None:
+    """What `compile` was given, and the optimizer's state; None for a model that was not compiled.
+
+    Raises: ModelFileError.
+    """
+    if stored.configuration["training"] is None:
+        return None
+    tensors = stored.tensors()
+    training = decode(stored.path, "training", stored.configuration["training"], tensors, custom,
+                      len(tensors))
+    if not isinstance(training, dict) or training.keys() != {"compile", "optimizer"} or not (
+            isinstance(training["compile"], dict)):
+        raise ModelFileError(stored.path, "the training", "expects compile and optimizer", AGAIN)
+    return training
+
+
+def resume_training(model: Any, stored: Stored, training: Mapping[str, Any]) -> None:
+    """Compiles a model as it was, and puts its optimizer where it was.
+
+    Raises: ModelFileError for what does not fit.
+    """
+    with refused(stored.path, "the training"):
+        _check_compile(training["compile"])
+        model.compile(**training["compile"])
+        numbers = training["optimizer"]
+        if numbers is None:
+            return
+        if not isinstance(numbers, dict) or numbers.keys() != {*PLAIN, "schedule"} or not (
+                isinstance(numbers["schedule"], Schedule | None)):
+            raise ValueError(f"expects {', '.join(PLAIN)} and schedule for the optimizer")
+        if numbers["schedule"] is not None:
+            model.optimizer.learning_rate = numbers["schedule"]
+        model.optimizer.load_state_dict({
+            **{name: numbers[name] for name in PLAIN}, **_slots(model, stored, numbers)})
+
+
+def _check_compile(arguments: Mapping[str, Any]) -> None:
+    """Refuses what `compile` would take for a function because it can be called.
+
+    Raises: TypeError.
+    """
+    for name, value in arguments.items():
+        for part in leaves(value):
+            if isinstance(part, Configured) and not isinstance(part, COMPILED.get(name, ())):
+                raise TypeError(f"expects something else as {name}; got {part!r}")
+
+
+def _slots(model: Any, stored: Stored, numbers: Mapping[str, Any]) -> dict[str, Any]:
+    """The optimizer's tensors, in the order of its parameters."""
+    names = [*model.optimizer.kept, *(["gradients"] if numbers["gathered_batches"] else [])]
+    paths = [path for path, _ in model.module.named_parameters()]
+    kept = {slot: [f"optimizer.{slot}.{path}" for path in paths] for slot in names}
+    every = {name for row in kept.values() for name in row}
+    if odd := {name for name in stored.shapes if name.startswith(OTHERS[1])} - every:
+        raise ValueError(f"expects the slots {', '.join(names)}; got tensor {min(odd)!r} besides")
+    tensors = stored.tensors(every)
+    values = {slot: [tensors[name] for name in row] for slot, row in kept.items()}
+    return {"gradients": values.pop("gradients", []), "slots": values}

@@ -1,0 +1,266 @@
+"""Files that somebody made to do harm, and a program that loads them all under watch.
+
+Run as a program with a folder: it loads each file in it and prints what happened as JSON.
+"""
+
+import copy
+import json
+import pickle
+import resource
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from kerasish import Model, layers, losses, metrics, optimizers, regularizers, schedules
+from kerasish.saving import ModelFileError, read_file, write_file
+
+Content = tuple[dict[str, Any], dict[str, torch.Tensor]]
+
+VALUES: list[Any] = [
+    "os.system", "builtins.eval", "kerasish.saving.format.write_file", "lambda x: x",
+    "http://127.0.0.1:9/net", "file:///etc/passwd", "/etc/passwd", "../../outside", "\0", "",
+    "x" * 100_000, "$object", "__class__", 10**12, 2**63 - 1, -1, 0, 1e308, True, None, [], {},
+    {"$object": 0}, {"$object": 10**9}, {"$object": -1}, {"$object": "0"}, {"$object": True},
+    {"$function": "os.system"}, {"$tensor": "0.weight"}, {"$tensor": "nowhere"}, {"$dtype": "nn"},
+    {"$float": "7ff8000000000000"}, {"$int": "0x" + "f" * 5000}, {"$tuple": [1] * 1000},
+    {"$dict": [[1, 2], [1, 3]]}, {"$bytes": "0.weight"}, {"$str": "zz"}, {"py/object": "os.system"},
+    {"class_name": "Lambda", "config": {"function": ["gANj", None, None]}, "module": "os"},
+    {"__reduce__": ["os.system", ["true"]]}, {"module": "os", "name": "system"}, [[[[[[[[]]]]]]]],
+]
+"""What is put in every place of a good file in turn."""
+
+TRUST = {"safe_mode": False, "trust": True, "allow_pickle": True, "weights_only": False,
+         "trust_remote_code": True, "custom": ["os.system"], "module": "os", "__main__": "run"}
+
+
+def good(folder: Path) -> Content:
+    """A model with something in every slot, as it is in its file."""
+    model = Model(layers.Linear(3, weight_regularizer=regularizers.L2(0.1)), layers.Dropout(0.5),
+                  layers.Linear(1, weight_initializer="ones"), device="cpu")
+    model.compile(optimizers.Adam(schedules.CosineDecay(0.1, 10), use_ema=True), losses.MSE(),
+                  metrics=["mae", metrics.MSE()])
+    model.fit(np.ones((4, 2), "float32"), np.ones((4, 1), "float32"), verbose=0, seed=0)
+    model.save(folder / "good")
+    stored = read_file(folder / "good", ("model",))
+    return stored.configuration, stored.tensors()
+
+
+def corpus(configuration: dict[str, Any], tensors: dict[str, Any]) -> Iterator[tuple[str, Content]]:
+    """Hostile contents by name."""
+    slots = list(places(configuration))
+    for number, place in enumerate(slots):
+        for step in range(3):
+            value = VALUES[(3 * number + step) % len(VALUES)]
+            yield (f"{'.'.join(map(str, place))}={json.dumps(value)[:40]}",
+                   (changed(configuration, place, value), tensors))
+    for slot in ("optimizer", "loss", "metrics"):
+        for number in range(5):
+            yield f"object {number} as {slot}", (
+                changed(configuration, ("training", "tree", "compile", slot),
+                        {"$object": number}), tensors)
+    for name, value in TRUST.items():
+        yield f"switch {name}", (configuration | {name: value}, tensors)
+        for part in ("net", "training"):
+            yield f"switch {name} in {part}", (
+                changed(configuration, (part, name), value), tensors)
+        yield f"switch {name} in an object", (
+            changed(configuration, ("net", "objects", 1, "config", name), value), tensors)
+    for name in ("os.system", "builtins.exec", "kerasish.Model", "layers.__init__", "Linear",
+                 "torch.nn.Linear", "layers.Linear.__class__", "custom.os.system", "__import__",
+                 "losses.Loss", "kerasish.layers.Linear", "metrics.get", "layers/Linear", "",
+                 "containers.Input", "optimizers.flatten", "layers.linear", "x" * 5000):
+        yield f"class {name[:30]}", (
+            changed(configuration, ("net", "objects", 1, "class"), name), tensors)
+    for name, net in nets():
+        settings = {"module": {"$object": len(net) - 1}, "shapes": {"": {"$tuple": [4]}},
+                    "dtype": None, "modules": {}, "parameters": {}}
+        for built in (True, False):
+            tree = settings | ({} if built else {"shapes": {}})
+            content = {"net": {"objects": net, "tree": tree}, "training": None,
+                       "epochs_trained": 0, "batches_trained": 0}
+            yield f"{name}, {'built' if built else 'unbuilt'}", (content, {})
+    for name in tensors:
+        yield f"without {name}", (configuration, {k: v for k, v in tensors.items() if k != name})
+        yield f"another shape of {name}", (configuration, tensors | {name: torch.ones(7, 7)})
+        yield f"integers as {name}", (configuration, tensors | {name: tensors[name].to(torch.int8)})
+    for name in ("3.weight", "optimizer.x.0.weight", "config.net.0", "../x", "__class__"):
+        yield f"one more, {name}", (configuration, tensors | {name: torch.ones(2)})
+
+
+def nets() -> Iterator[tuple[str, list[Any]]]:
+    """Tables of objects whose last one is the net."""
+    def row(cls: str, **config: Any) -> dict[str, Any]:
+        return {"class": cls, "config": config}
+
+    def several(*numbers: int) -> dict[str, Any]:
+        return {"layers": {"$tuple": [{"$object": number} for number in numbers]}}
+
+    relu, inside = row("layers.ReLU"), row("layers.TransformerEncoderLayer", nhead=1)
+    for size in (10**12, 2**62, 10**30):
+        big = size if size < 2**63 else {"$int": hex(size)}
+        yield f"Linear of {size}", [row("layers.Linear", out_features=big)]
+        yield f"LSTM of {size} layers", [row("layers.LSTM", hidden_size=1, num_layers=big)]
+        yield f"GRU of {size}", [row("layers.GRU", hidden_size=big, num_layers=1000)]
+        yield f"Embedding of {size}", [row("layers.Embedding", num_embeddings=big, embedding_dim=9)]
+        yield f"{size} encoders", [inside, row(
+            "layers.TransformerEncoder", encoder_layer={"$object": 0}, num_layers=big)]
+        yield f"Conv1d of {size}", [row("layers.Conv1d", out_channels=big, kernel_size=big)]
+        yield f"padding of {size}", [row("layers.ConstantPad1d", padding=big, value=0)]
+        yield f"a response over {size}", [row("layers.LocalResponseNorm", size=big)]
+        yield f"positions up to {size}", [row("layers.PositionalEncoding", max_len=big)]
+    encoders = [inside]
+    for number in range(12):
+        encoders.append(row("layers.TransformerEncoder", encoder_layer={"$object": number},
+                            num_layers=10))
+    yield "encoders of encoders", encoders
+    yield "many encoders", [inside, *[row("layers.TransformerEncoder", num_layers=900,
+                                          encoder_layer={"$object": 0})] * 5000]
+    doubling = [relu, *(row("containers.Sequential", **several(n, n)) for n in range(60))]
+    yield "2 ** 60 places", doubling
+    yield "2 ** 60 branches", [relu, *(row("containers.Parallel", branches=several(n, n)["layers"],
+                                           merge=None) for n in range(60))]
+    yield "deep", [relu, *(row("containers.Sequential", **several(n)) for n in range(20_000))]
+    yield "deep shared", [relu, *(row("containers.Shared", module={"$object": n})
+                                  for n in range(5000))]
+    yield "wide", [relu, row("containers.Sequential", **several(*[0] * 200_000))]
+    yield "very many", [relu] * 90_000
+    yield "a circle", [row("containers.Sequential", **several(0))]
+    yield "a circle of two", [row("containers.Sequential", **several(1)),
+                              row("containers.Sequential", **several(0))]
+    yield "nothing there", [row("containers.Sequential", **several(7))]
+    yield "no module", [row("losses.MSE")]
+    yield "a loss among layers", [row("losses.MSE"), row("containers.Sequential", **several(0))]
+    yield "an optimizer as regularizer", [row("optimizers.SGD", learning_rate=0.1), row(
+        "layers.Linear", out_features=2, weight_regularizer={"$object": 0})]
+    yield "Lambda", [row("layers.Lambda", forward="os.system", backward="os.system")]
+    yield "Lambda of a module", [relu, row("layers.Lambda", forward={"$object": 0},
+                                           backward={"$object": 0})]
+    node = row("containers.Node", module=None, inputs={"$tuple": []}, shape={"$tuple": [4]})
+    step = row("containers.Node", module={"$object": 0}, inputs={"$object": 1}, shape=None)
+    yield "a node as net", [relu, node]
+    for name, change in (("itself", {"$object": 2}), ("a later one", {"$object": 3}),
+                         ("a module", {"$object": 0}), ("text", "os.system"), ("none", None)):
+        wrong = row("containers.Node", module={"$object": 0}, inputs=change, shape={"$tuple": [4]})
+        yield f"a node that needs {name}", [relu, node, wrong, row(
+            "containers.Graph", inputs={"$object": 1}, outputs={"$object": 2})]
+    for module in ("os.system", {"$object": 1}, None, 3):
+        wrong = row("containers.Node", module=module, inputs={"$object": 1}, shape={"$tuple": [4]})
+        yield f"a node of {module}", [relu, node, wrong, row(
+            "containers.Graph", inputs={"$object": 1}, outputs={"$object": 2})]
+    chain = [relu, node, *(row("containers.Node", module={"$object": 0}, shape={"$tuple": [4]},
+                               inputs={"$object": number}) for number in range(1, 3000))]
+    graph = row("containers.Graph", inputs={"$object": 1}, outputs={"$object": 3000})
+    yield "a long graph", [*chain, graph]
+    yield "too long a graph", [*chain, *chain[2:], graph]
+    yield "many long graphs", [*chain, *[graph] * 900]
+    yield "a graph of no nodes", [relu, row("containers.Graph", inputs={"$object": 0},
+                                            outputs="os.system")]
+    yield "an input that leads nowhere", [relu, node, node, step, row(
+        "containers.Graph", inputs={"$object": 2}, outputs={"$object": 3})]
+
+
+def places(value: Any, place: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Every place in a tree."""
+    parts = value.items() if isinstance(value, dict) else (
+        enumerate(value) if isinstance(value, list) else ())
+    for key, part in parts:
+        yield (*place, key)
+        yield from places(part, (*place, key))
+
+
+def changed(tree: Any, place: tuple[Any, ...], value: Any) -> Any:
+    """A copy of a tree with another value at one place."""
+    tree = copy.deepcopy(tree)
+    part = tree
+    for key in place[:-1]:
+        part = part[key]
+    part[place[-1]] = value
+    return tree
+
+
+def damaged(good: bytes) -> Iterator[tuple[str, bytes]]:
+    """Files that are no files of ours."""
+    class Attack:
+        def __reduce__(self) -> Any:
+            return print, ("run",)
+
+    yield "a pickle", pickle.dumps(Attack())
+    yield "a zip", b"PK\3\4" + pickle.dumps(Attack()) * 10
+    yield "a pickle behind a length", (8).to_bytes(8, "little") + pickle.dumps(Attack())
+    yield "empty", b""
+    yield "a program", b"#!/bin/sh\ntrue\n"
+    yield "a huge length", b"\xff" * 8 + good[8:]
+    yield "other settings", good.replace(b"out_features", b"out_featurez", 1)
+    for cut in (1, 8, 9, len(good) // 2, len(good) - 1):
+        yield f"cut at {cut}", good[:cut]
+    for place in range(0, len(good), max(1, len(good) // 20)):
+        yield f"one bit at {place}", good[:place] + bytes([good[place] ^ 4]) + good[place + 1:]
+
+
+def write_all(folder: Path) -> dict[str, str]:
+    """Writes the whole corpus; returns file → what it is."""
+    contents = good(folder)
+    names = {}
+    for name, (configuration, tensors) in corpus(*contents):
+        path = f"{len(names):04}"
+        try:
+            write_file(folder / path, "model", configuration, tensors)
+        except (TypeError, ValueError):  # the format itself has no room for it
+            continue
+        names[path] = name
+    for name, content in damaged((folder / "good").read_bytes()):
+        path = f"{len(names):04}"
+        (folder / path).write_bytes(content)
+        names[path] = name
+    return names
+
+
+# ---- the program --------------------------------------------------------------------------------
+
+QUIET = ("builtins.id", "object.", "sys._getframe", "os.listdir", "os.scandir", "os.putenv",
+         "gc.", "sys.addaudithook", "sys.settrace", "sys.setprofile", "cpython.", "array.")
+
+
+def main(folder: Path) -> None:
+    """Loads every file, and prints for each: what came, other events, seconds, MiB."""
+    Model.load(folder / "good", device="cpu")
+    with suppress(ModelFileError):
+        Model.load(folder / "0000", device="cpu")
+    repr(torch.ones(1))  # torch imports what it needs to show a tensor in an error
+    events: list[str] = []
+    current = ""
+
+    def listen(event: str, arguments: tuple[Any, ...]) -> None:
+        if not event.startswith(QUIET) and not (event == "open" and arguments[0] == current):
+            events.append(f"{event} {arguments!r}"[:200])
+
+    sys.addaudithook(listen)
+    found = {}
+    for path in sorted(folder.iterdir()):
+        current, state = str(path), torch.get_rng_state()
+        events.clear()
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        start = time.process_time()
+        try:
+            Model.load(current, device="cpu")
+            result = "loaded"
+        except ModelFileError:
+            result = "refused"
+        except BaseException as error:
+            result = f"{type(error).__name__}: {error}"[:300]
+        seconds = time.process_time() - start
+        after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        if not torch.equal(state, torch.get_rng_state()):
+            events.append("random state")
+        found[path.name] = [result, list(events), seconds, (after - before) / 1024]
+    print(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,201 @@
+"""Models in files: they come back as they were, train on to the bit, and errors change nothing."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from kerasish import Model, layers, optimizers, regularizers, schedules
+from kerasish.module import Module
+from kerasish.saving import ModelFileError
+
+X = np.random.RandomState(0).randn(48, 4).astype("float32")
+Y = X[:, :1] * 2
+
+
+def net(hidden: int = 8) -> Model:
+    return Model(layers.Linear(hidden, weight_regularizer="l2"), layers.BatchNorm1d(),
+                 layers.ReLU(), layers.Dropout(0.3), layers.Linear(1), device="cpu")
+
+
+def values(model: Model) -> list[Any]:
+    return [each.tolist() for each in model.module.state_dict().values()]
+
+
+def test_training_goes_on_to_the_bit(tmp_path: Path) -> None:
+    model = net()
+    model.compile(optimizers.Adam(schedules.CosineDecay(0.05, 100), use_ema=True,
+                                  gradient_accumulation_steps=2), "mse", metrics=["mae"])
+    model.fit(X, Y, batch_size=16, epochs=2, verbose=0, seed=1)
+    model.save(tmp_path / "net")
+    loaded = Model.load(tmp_path / "net", device="cpu")
+    assert (loaded.epochs_trained, loaded.batches_trained) == (2, model.batches_trained)
+    first, second = (each.fit(X, Y, batch_size=16, epochs=4, initial_epoch=2, verbose=0, seed=2)
+                     for each in (model, loaded))
+    assert first.history == second.history
+    assert values(model) == values(loaded)
+
+
+def test_micro_batches_that_wait_are_kept(tmp_path: Path) -> None:
+    model = net()
+    model.compile(optimizers.SGD(0.1, gradient_accumulation_steps=3), "mse")
+    model.train_on_batch(X, Y)
+    assert model.optimizer.gathered_batches == 1
+    model.save(tmp_path / "net")
+    loaded = Model.load(tmp_path / "net", device="cpu")
+    for each in (model, loaded):
+        for part in each.module.modules():
+            if isinstance(part, layers.Dropout):
+                part.p = 0.0
+        each.train_on_batch(X, Y)
+        each.train_on_batch(X, Y)
+    assert values(model) == values(loaded)
+
+
+def test_a_rate_that_was_set_and_a_schedule_that_was_set(tmp_path: Path) -> None:
+    for rate in (0.025, schedules.Constant(0.5)):
+        model = net()
+        model.compile("adam", "mse")
+        model.build((4,))
+        model.optimizer.learning_rate = rate
+        model.save(tmp_path / "net")
+        loaded = Model.load(tmp_path / "net", device="cpu")
+        assert loaded.compile_arguments["optimizer"] == "adam"
+        assert loaded.optimizer.learning_rate == model.optimizer.learning_rate
+
+
+def test_what_was_set_on_parameters(tmp_path: Path) -> None:
+    model = net()
+    model.build((4,))
+    model.module.layers[0].trainable = False
+    model.module.layers[4].weight.regularizer = regularizers.L1(0.5)
+    model.module.layers[4].bias.learning_rate_multiplier = 2.0
+    model.module.layers[0].weight.regularizer = None
+    model.save(tmp_path / "net")
+    first, *_, last = Model.load(tmp_path / "net", device="cpu").module.layers
+    assert not first.trainable and not first.weight.trainable and first.weight.regularizer is None
+    assert last.weight.regularizer.l1 == 0.5
+    assert last.bias.learning_rate_multiplier == 2.0
+
+
+def test_unbuilt_and_uncompiled_models(tmp_path: Path) -> None:
+    model = net()
+    model.module.layers[0].trainable = False
+    model.save(tmp_path / "net")
+    loaded = Model.load(tmp_path / "net", device="cpu")
+    assert not loaded.built and not loaded.compiled and not loaded.module.layers[0].trainable
+    part = layers.Linear(3)
+    part.build((2,))
+    model = Model(part, layers.Linear(1), device="cpu")
+    model.save(tmp_path / "net")
+    loaded = Model.load(tmp_path / "net", device="cpu")
+    assert loaded.module.layers[0].weight.data.equal(part.weight.data)
+    assert not loaded.built
+
+
+def test_weights_alone(tmp_path: Path) -> None:
+    model, other, unbuilt = net(), net(), net()
+    for each in (model, other):
+        each.build((4,))
+    with pytest.raises(RuntimeError, match="expects a model that is built"):
+        unbuilt.save_weights(tmp_path / "weights")
+    model.save_weights(tmp_path / "weights")
+    model.save(tmp_path / "net")
+    for name in ("weights", "net"):
+        other, unbuilt = net(), net()
+        other.build((4,))
+        assert other.load_weights(tmp_path / name) == []
+        unbuilt.load_weights(tmp_path / name)
+        unbuilt.build((4,))
+        assert values(other) == values(unbuilt) == values(model)
+
+
+def test_weights_that_do_not_fit(tmp_path: Path) -> None:
+    model, other = net(), net(5)
+    model.build((4,))
+    other.build((4,))
+    model.save_weights(tmp_path / "weights")
+    before = values(other)
+    with pytest.raises(ModelFileError) as caught:
+        other.load_weights(tmp_path / "weights")
+    line = "    0.weight: float32 (5, 4) in the net, float32 (8, 4) in the file\n"
+    assert line in str(caught.value)
+    assert values(other) == before
+    left_out = other.load_weights(tmp_path / "weights", strict=False)
+    assert "0.weight" in left_out and "4.bias" not in left_out
+    assert other.module.layers[4].bias.data.equal(model.module.layers[4].bias.data)
+    with pytest.raises(RuntimeError, match="expects a model that is built"):
+        net().load_weights(tmp_path / "weights", strict=False)
+
+
+def test_old_files_are_kept_if_wished(tmp_path: Path) -> None:
+    model = net()
+    model.save(tmp_path / "net", overwrite=False)
+    model.save(tmp_path / "net")
+    for save in (model.save, model.save_weights):
+        model.build((4,))
+        with pytest.raises(FileExistsError, match="expects a path without a file"):
+            save(tmp_path / "net", overwrite=False)
+
+
+def test_a_function_as_metric_is_refused_and_the_old_file_stays(tmp_path: Path) -> None:
+    model = net()
+    model.save(tmp_path / "net")
+    before = (tmp_path / "net").read_bytes()
+    model.compile("sgd", "mse", metrics=[lambda y_true, y_pred: (y_true - y_pred).abs()])
+    with pytest.raises(TypeError, match=r"at 'compile.metrics.0'.*Write it as a class"):
+        model.save(tmp_path / "net")
+    assert (tmp_path / "net").read_bytes() == before
+
+
+def test_weights_that_still_wait_for_a_place(tmp_path: Path) -> None:
+    model = net()
+    model.module.load_when_built({"0.weight": torch.ones(2)})
+    with pytest.raises(ValueError, match=r"Call model.build\(shape\) first"):
+        model.save(tmp_path / "net")
+
+
+class Halved(Module):
+    """y = x / 2."""
+
+    def forward(self, x: Any) -> Any:
+        return x / 2
+
+    def backward(self, dy: Any) -> Any:
+        return dy / 2
+
+
+def test_models_of_a_class_of_their_own(tmp_path: Path) -> None:
+    class Mine(Model):
+        pass
+
+    class Other(Model):
+        def __init__(self, units: int) -> None:
+            super().__init__(layers.Linear(units), device="cpu")
+
+    model = Mine(Halved(), layers.Linear(1), device="cpu")
+    model.compile("sgd", "mse")
+    model.save(tmp_path / "net")
+    assert type(Mine.load(tmp_path / "net", custom=(Halved,), device="cpu")) is Mine
+    assert not Mine.load(tmp_path / "net", (Halved,), compile=False, device="cpu").compiled
+    with pytest.raises(TypeError, match=r"Give it __init__\(self, module, device='auto'\)"):
+        Other.load(tmp_path / "net", custom=(Halved,))
+
+
+def test_files_of_another_kind(tmp_path: Path) -> None:
+    model = net()
+    model.build((4,))
+    model.save_weights(tmp_path / "weights")
+    with pytest.raises(ModelFileError, match=r"model.load_weights\(path\) loads it"):
+        Model.load(tmp_path / "weights")
+
+
+def test_the_same_model_gives_the_same_file(tmp_path: Path) -> None:
+    model = net()
+    model.compile("adam", "mse")
+    model.fit(X, Y, verbose=0, seed=0)
+    model.save(tmp_path / "a")
+    model.save(tmp_path / "b")
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
