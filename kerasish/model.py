@@ -11,6 +11,7 @@ from kerasish import insight
 from kerasish.compiling import Compilable
 from kerasish.containers import Sequential
 from kerasish.containers.grants import takes
+from kerasish.contents import Contents
 from kerasish.data import Source, source_of
 from kerasish.history import History
 from kerasish.hooks import Callback, CallbackList, flattened
@@ -25,7 +26,7 @@ from kerasish.trees import filled, leaves, mapped_shapes
 from kerasish.types import Device
 
 
-class Model(Compilable, Resumable):
+class Model(Compilable, Resumable, Contents):
     """A net that is compiled, fitted, evaluated and asked, in Keras' words.
 
     Raises: TypeError if an argument is no module.
