@@ -1,12 +1,13 @@
 """What is inside a model, in Keras' words: its layers by name, its weights as arrays."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from kerasish import insight
 from kerasish.checks import check_index
 from kerasish.module import Module
 from kerasish.naming import snake_case
@@ -108,6 +109,24 @@ class Contents:
     @trainable.setter
     def trainable(self, value: bool) -> None:
         self.module.trainable = value
+
+    def summary(
+        self,
+        expand_nested: bool = True,
+        show_trainable: bool | None = None,
+        print_fn: Callable[[str], Any] | None = None,
+        line_length: int | None = None,
+    ) -> None:
+        """Prints modules, output shapes, parameters and bytes, and what "accuracy" means here.
+
+        Args:
+            expand_nested: whether containers show what they hold, indented, and not only its sum.
+            show_trainable: whether there is a column of what is trained; None is where anything is
+                frozen.
+            print_fn: gets each line instead of `print`.
+            line_length: characters that a line may have, 60 or more; None is 100.
+        """
+        insight.print_summary(self, expand_nested, show_trainable, print_fn, line_length)
 
     def count_params(self) -> int:
         """How many numbers the parameters hold, frozen ones too and shared ones once.

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from kerasish import insight
 from kerasish.compiling import Compilable
 from kerasish.containers import Sequential
 from kerasish.containers.grants import takes
@@ -224,10 +223,6 @@ class Model(Compilable, Resumable, Contents):
     def predict_on_batch(self, x: Any) -> Any:
         """The outputs for one batch, as a numpy array."""
         return self.predict(x, one_batch("predict_on_batch", x).batch_size, verbose=0)
-
-    def summary(self) -> None:
-        """Prints modules, output shapes, parameters and bytes, and what "accuracy" means here."""
-        print(insight.summary(self))
 
     def _log_names(self, validates: bool) -> list[str]:
         names = self.metrics_names
