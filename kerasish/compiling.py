@@ -130,7 +130,7 @@ class Compilable(Trainer):
                 output = self.module.build(sample_shapes(x))
                 wants_targets = who != "predict" and (not self.answers_names or self.metrics)
                 if wants_targets:
-                    require_targets(who, source)
+                    require_targets(source)
                     self._check_targets(mapped_shapes(partial(add, (batch_size(x),)), output), y)
                     check_weights(self.loss, sample_weight, batch_size(x))
         if self.compiled and self._scores is None:

@@ -154,7 +154,11 @@ class Validation(NamedTuple):
             parts = self.data if _is_one_set(self.data) else (self.data,)
             if len(parts) > 1:
                 return source, source_of(*parts, who=who, batch_size=size, seed=seed)
-            return source, source_of(*parts, who=who, batch_size=self.batch_size, seed=seed)
+            alone = source_of(*parts, who=who, batch_size=self.batch_size, seed=seed)
+            if isinstance(alone, ArraySource):
+                raise ValueError(f"{who} expects a tuple (x, y), or what brings such batches; got "
+                                 f"{type(self.data).__name__}. Write validation_data=(x, y).")
+            return source, alone
         if not self.split:
             return source, None
         if not isinstance(source, ArraySource):
@@ -189,7 +193,7 @@ def one_batch(who: str, x: Any, y: Any = None, sample_weight: Any = None) -> Arr
     Raises: ValueError or TypeError in the name of who asks.
     """
     arrays = Arrays(x, y, sample_weight, who)
-    return ArraySource(arrays, max(1, len(arrays)))
+    return ArraySource(arrays, max(1, len(arrays)), who=who)
 
 
 def weighing(source: Source, class_weight: Any, loss: Loss, output: Any) -> Source:
@@ -206,12 +210,12 @@ def weighing(source: Source, class_weight: Any, loss: Loss, output: Any) -> Sour
     return source.weighted(class_weights(class_weight, loss, output))
 
 
-def require_targets(who: str, source: Source) -> None:
+def require_targets(source: Source) -> None:
     """Refuses samples without targets, or no samples.
 
-    Raises: ValueError in the name of who asks.
+    Raises: ValueError in the name of who asks for them.
     """
-    x, y, _ = source.first()
+    who, (x, y, _) = source.who, source.first()
     if next(leaves(y), None) is None:
         raise ValueError(f"{who}(y) expects targets, one a sample; got {y!r}. "
                          "Only predict does without them.")

@@ -34,7 +34,7 @@ def source_of(
     size = 32 if batch_size is None else check_count(f"{who}(batch_size)", batch_size, 1,
                                                      "32 is a usual batch size.")
     if _is_arrays(x):
-        return ArraySource(Arrays(x, y, sample_weight, who), size, seed, shuffle)
+        return ArraySource(Arrays(x, y, sample_weight, who), size, seed, shuffle, who)
     for name, value in (("y", y), ("sample_weight", sample_weight)):
         if value is not None:
             raise ValueError(f"{who}({name}) expects to be left out where x brings batches; got x "
@@ -50,7 +50,7 @@ def source_of(
 
 
 def _stream(x: Any, who: str) -> Stream:
-    if isinstance(x, str | bytes) or isinstance(x, type):
+    if isinstance(x, type):
         raise TypeError(f"{who}(x) expects samples, or what brings batches of them; got {x!r}. "
                         "Give it an array, for instance.")
     if callable(x) or isinstance(x, Iterable):
@@ -65,7 +65,7 @@ def _is_arrays(x: Any) -> bool:
     """Whether these are the samples themselves."""
     if isinstance(x, list) and x and all(_is_batch(each) for each in x):
         return False
-    return (x is None or isinstance(x, Tensor | list | tuple | dict | int | float | complex)
+    return (x is None or isinstance(x, Tensor | list | tuple | dict | int | float | complex | str)
             or hasattr(x, "__array__") or hasattr(x, "ndim"))
 
 

@@ -29,6 +29,8 @@ class Source:
     """Batches a pass, where that is known."""
     samples: int | None = None
     """Samples a pass, where that is known."""
+    who = "fit"
+    """The method that it was given to, for errors."""
     seed = 0
     """Decides the order of the samples, together with the number of the pass."""
 
@@ -74,11 +76,14 @@ class ArraySource(Source):
         batch_size: samples a batch; the last one of a pass may be smaller.
         seed: decides the order of each pass.
         shuffle: whether there is one.
+        who: the method that they were given to, for errors.
     """
 
     def __init__(
-        self, arrays: Arrays, batch_size: int, seed: int = 0, shuffle: bool = False
+        self, arrays: Arrays, batch_size: int, seed: int = 0, shuffle: bool = False,
+        who: str = "fit",
     ) -> None:
+        self.who = who
         self.arrays, self.batch_size, self.seed, self.shuffle = arrays, batch_size, seed, shuffle
         self.samples = len(arrays)
         self.batches = -(-self.samples // batch_size)
@@ -126,7 +131,7 @@ class ArraySource(Source):
         return torch.randperm(len(self.arrays), generator=generator)
 
     def _of(self, arrays: Arrays) -> "ArraySource":
-        return ArraySource(arrays, self.batch_size, self.seed, self.shuffle)
+        return ArraySource(arrays, self.batch_size, self.seed, self.shuffle, self.who)
 
     def __repr__(self) -> str:
         return f"arrays of {self.samples} samples"

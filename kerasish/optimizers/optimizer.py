@@ -247,9 +247,6 @@ class Optimizer(Configured):
                     part.mul_(1 - self.rate * self.weight_decay)
             self.update(w, g, *slots)
 
-    def _average_weights(self) -> None:
-        self._averages.update(self.iterations)
-
     def _has_averages(self) -> bool:
         """Whether there are averages: the first update makes them."""
         if self._planned_at != Parameter.revisions:
@@ -281,7 +278,7 @@ class Optimizer(Configured):
             (clipping(self._segments, self.clipnorm, self.clipvalue, self.global_clipnorm),
              self._segments),
             (self._update, True),
-            (self._average_weights, self.use_ema),
+            (lambda: self._averages.update(self.iterations), self.use_ema),
             (partial(project, constrained), constrained),
         ]
         self._stages = [stage for stage, wanted in stages if stage and wanted]

@@ -13,6 +13,7 @@ import kerasish.history
 import kerasish.hooks
 from kerasish import Model, callbacks
 from kerasish.callbacks import (
+    BackupAndRestore,
     Callback,
     CallbackList,
     EarlyStopping,
@@ -49,6 +50,8 @@ ROWS = [
     Row("EarlyStopping with everything", lambda folder: EarlyStopping(
         "val_mae", min_delta=0.01, patience=1, mode="min", baseline=0.1, restore_best_weights=True,
         start_from_epoch=1)),
+    Row("BackupAndRestore", lambda folder: BackupAndRestore(folder / "backup")),
+    Row("BackupAndRestore by batch", lambda folder: BackupAndRestore(folder / "backup", 2)),
     Row("TensorBoard", lambda folder: TensorBoard(folder / "runs")),
     Row("TensorBoard by batch", lambda folder: TensorBoard(folder / "runs", update_freq="batch"),
         ("on_train_batch_end",)),

@@ -225,7 +225,7 @@ def test_validation_data_goes_before_validation_split() -> None:
 
 def test_validation_data_may_come_with_weights() -> None:
     model = Model(Linear(1), device="cpu")
-    model.compile(optimizer="sgd", loss="mse", metrics=["mae"])
+    model.compile(optimizer="sgd", loss="mse", weighted_metrics=["mae"])
     x, y, weight = [[0.0], [1.0]], [[0.0], [3.0]], [3.0, 1.0]
     history = model.fit(x, y, batch_size=1, verbose=0, validation_data=(x, y, weight))
     error = np.abs(model.predict(x, verbose=0) - y)[:, 0]

@@ -1,0 +1,35 @@
+"""A run may be killed at any moment, and goes on as if nothing had happened."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+
+def kill(count: int, seed: int, seconds: float) -> dict[str, object]:
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.resuming.killer", "--kills", str(count), "--seed", str(seed)],
+        env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True,
+        timeout=seconds, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.mark.long
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="children are forks")
+def test_runs_that_are_killed_at_random_end_as_undisturbed_ones_do() -> None:
+    seen = kill(64, seed=0, seconds=600)
+    assert seen["killed"] >= 60
+    assert seen["kinds"] == 32
+    assert seen["different"] == []
+
+
+@pytest.mark.marathon
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="children are forks")
+def test_a_thousand_runs_that_are_killed() -> None:
+    seen = kill(1000, seed=1, seconds=3600)
+    assert seen["killed"] >= 1000
+    assert seen["different"] == []
