@@ -124,6 +124,16 @@ def test_what_is_shared_comes_once() -> None:
     assert (shared.weight.data == 1).all()
 
 
+def test_a_parameter_of_two_modules_comes_once() -> None:
+    one, other = Linear(3, bias=False), Linear(3, bias=False)
+    model = Model(one, other, device="cpu")
+    model.build((3,))
+    other.weight = one.weight
+    assert len(model.weights) == len(model.get_weights()) == 1 and model.count_params() == 9
+    model.set_weights([np.zeros((3, 3))])
+    assert not other.weight.data.any()
+
+
 def test_weights_take_lists_tensors_and_other_types() -> None:
     model = Model(Linear(2), device="cpu")
     model.build((1,))
