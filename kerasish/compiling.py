@@ -12,11 +12,12 @@ import torch
 from kerasish import losses, optimizers
 from kerasish.checks import check_count
 from kerasish.data import Source
-from kerasish.endings import check_endings, endings
+from kerasish.endings import check_classes, check_endings, endings
 from kerasish.losses import Loss
 from kerasish.losses.several import NoLoss, OutputLosses, check_weights, for_outputs, keys_of
 from kerasish.metrics import Metric, Scores, named_metrics
 from kerasish.plan import require_targets
+from kerasish.progress import notice
 from kerasish.training import Trainer
 from kerasish.trees import batch_size, mapped, mapped_shapes, sample_shapes
 
@@ -136,7 +137,15 @@ class Compilable(Trainer):
         if self.compiled and self._scores is None:
             self._scores = Scores(dict(self.metrics), self.loss.value_names)
         self._prepare()
+        if who == "fit" and not self.answers_names:
+            self._tell_if_nothing_trains()
         return output
+
+    def _tell_if_nothing_trains(self) -> None:
+        """Once a fit: a mistake as a rule, but one may want to see the loss alone."""
+        if not any(parameter.trainable for parameter in self.module.parameters()):
+            notice("fit: the model has no trainable parameters, so nothing will be learned. Set "
+                   "trainable = True, for all of it or for a layer.")
 
     def _check_targets(self, y_pred: Any, y: Any) -> None:
         if not isinstance(self.loss, OutputLosses | NoLoss):
@@ -145,6 +154,7 @@ class Compilable(Trainer):
                     raise ValueError(f"compile(loss) expects a loss for each of several {what}; "
                                      f"got {self.loss!r} for {keys}. Write them in a list or dict.")
         self.loss.check_targets(y_pred, y)
+        check_classes(endings(self.module))
         if self._scores is None:
             decided = {name: metric.decided(y) for name, metric in self.metrics.items()}
             self.metrics = decided

@@ -3,11 +3,12 @@
 from typing import Any
 
 from kerasish.containers import Graph, Parallel, Recompute, Sequential
+from kerasish.layers import LogSoftmax, Softmax
 from kerasish.losses import Loss
 from kerasish.losses.several import OutputLosses
 from kerasish.module import Module
 from kerasish.node import Node
-from kerasish.trees import mapped
+from kerasish.trees import leaves, mapped
 
 
 def endings(module: Module) -> Any:
@@ -48,3 +49,20 @@ def check_endings(loss: Loss, ending: Any) -> None:
             last = lasts[part.key]
             part.loss.check_ending(last, getattr(last, "y_range", None),
                                    f" at output {part.name!r}")
+
+
+def check_classes(ending: Any) -> None:
+    """Refuses built modules at the end that compare a single class with itself.
+
+    Raises: ValueError naming the ways out.
+    """
+    for last in leaves(ending):
+        if isinstance(last, Softmax | LogSoftmax):
+            axis = last.dim - 1 if last.dim > 0 else last.dim
+            if last.output_shape[axis] == 1:
+                always = 1 if isinstance(last, Softmax) else 0
+                raise ValueError(
+                    f"{last!r} at the end of a model expects two classes or more on axis "
+                    f"{last.dim}; got one, for which it is always {always}. Use Sigmoid() for one "
+                    "output of yes or no."
+                )

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from kerasish import insight
 from kerasish.containers import Sequential
 from kerasish.containers.grants import takes
+from kerasish.contents import Contents
 from kerasish.data import Source, source_of
 from kerasish.history import History
 from kerasish.hooks import Callback, CallbackList, flattened
@@ -25,7 +25,7 @@ from kerasish.trees import filled, leaves, mapped_shapes
 from kerasish.types import Device
 
 
-class Model(Savable, Resumable):
+class Model(Savable, Resumable, Contents):
     """A net that is compiled, fitted, evaluated and asked, in Keras' words.
 
     Raises: TypeError if an argument is no module.
@@ -223,10 +223,6 @@ class Model(Savable, Resumable):
     def predict_on_batch(self, x: Any) -> Any:
         """The outputs for one batch, as a numpy array."""
         return self.predict(x, one_batch("predict_on_batch", x).batch_size, verbose=0)
-
-    def summary(self) -> None:
-        """Prints modules, output shapes, parameters and bytes, and what "accuracy" means here."""
-        print(insight.summary(self))
 
     def _log_names(self, validates: bool) -> list[str]:
         names = self.metrics_names

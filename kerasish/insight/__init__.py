@@ -1,5 +1,5 @@
 """Functions of a model that show what it is and does, and leave no trace in it."""
 
-from kerasish.insight.summary import summary
+from kerasish.insight.summary import print_summary, summary
 
-__all__ = ["summary"]
+__all__ = ["print_summary", "summary"]

@@ -1,51 +1,169 @@
 """A model as a table: its modules, their output shapes, parameters and bytes."""
 
-from typing import Any
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple
 
+from torch import Tensor
+
+from kerasish.checks import check_count
+from kerasish.containers import Graph, Sequential
+from kerasish.containers.wiring import forward_order
+from kerasish.insight.table import in_units, table, wrapped
+from kerasish.losses import Loss
+from kerasish.losses.several import NoLoss, OutputLosses
+from kerasish.metrics.named import OfOutput
 from kerasish.module import Module
 from kerasish.parameter import Parameter
+from kerasish.paths import joined, values, walk
 from kerasish.trees import is_shape
 
-_HEAD = ("Layer", "Output shape", "Parameters", "Bytes")
+_HEAD = ("Layer", "Output shape", "Parameters", "Bytes", "Trainable")
+_LONGEST = 100
 
 
-def summary(model: Any) -> str:
-    """The table of `model.summary()` as text, with what it is compiled with below.
+def summary(
+    model: Any,
+    expand_nested: bool = True,
+    show_trainable: bool | None = None,
+    line_length: int | None = None,
+) -> str:
+    """The table of `model.summary()`, which describes the arguments, as text.
 
     Shapes are shown with N for the batch; a model that is not built yet shows "?".
+
+    Raises: ValueError for lines of less than 60 characters.
     """
-    rows = [_HEAD, *_rows(model.module)]
-    parameters = list(model.module.parameters())
-    total = sum(p.data.numel() for p in parameters)
-    trainable = sum(p.data.numel() for p in parameters if p.trainable)
-    size = sum(p.data.nbytes for p in parameters)
-    rows.append(("Total", "", *_counts(model.built, total, size)))
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = ["  ".join(_aligned(row, widths)).rstrip() for row in rows]
-    rule = "-" * max(map(len, lines))
-    table = [lines[0], rule, *lines[1:-1], rule, lines[-1]]
-    if total != trainable:
-        table.append(f"Trainable: {trainable:,} parameters")
-    return "\n".join(table + _compiled(model))
+    longest = _LONGEST if line_length is None else check_count(
+        "Model.summary(line_length)", line_length, 60, "80 is a usual length.")
+    root = model.module
+    if show_trainable is None:
+        show_trainable = not all(each.trainable for each in [*root.modules(), *root.parameters()])
+    rows = [_cells(row, root) for row in _Tree(root, expand_nested).rows()]
+    cells = [_HEAD, *rows, *_totals(model)]
+    blocks = table([row if show_trainable else row[:-1] for row in cells], longest)
+    rule = ["-" * max(len(line) for block in blocks for line in block)]
+    end = 1 + len(rows)
+    blocks = [blocks[0], rule, *blocks[1:end], rule, *blocks[end:]]
+    told = [wrapped(line, longest) for line in _compiled(model)]
+    return "\n".join(line for block in blocks + told for line in block)
 
 
-def _rows(module: Module) -> list[tuple[str, str, str, str]]:
-    """A row for each leaf, and for what has parameters of its own besides those of its parts."""
-    return [_row(path, part) for path, part in module.named_modules()
-            if not any(part.children()) or _own_parameters(part)]
+def print_summary(
+    model: Any,
+    expand_nested: bool = True,
+    show_trainable: bool | None = None,
+    print_fn: Callable[[str], Any] | None = None,
+    line_length: int | None = None,
+) -> None:
+    """Prints the summary, or gives each of its lines to print_fn.
+
+    Raises: TypeError if that is no function.
+    """
+    if print_fn is not None and not callable(print_fn):
+        raise TypeError(f"Model.summary(print_fn) expects a function of a line; got {print_fn!r}. "
+                        "logging.info, for instance, is one.")
+    for line in summary(model, expand_nested, show_trainable, line_length).splitlines():
+        (print_fn or print)(line)
 
 
-def _own_parameters(module: Module) -> list[Parameter]:
-    below = {id(p) for child in module.children() for p in child.parameters()}
-    return [p for p in module.parameters() if id(p) not in below]
+class _Row(NamedTuple):
+    """A module in the table."""
+
+    name: str
+    module: Module
+    parameters: list[Parameter]
+    """Those that are counted here: each is counted in one row."""
+    is_frame: bool
+    """Whether it only holds the modules of the rows below it."""
 
 
-def _row(path: str, module: Module) -> tuple[str, str, str, str]:
-    shape = _shown(module.output_shape) if module.built else "?"
-    count = sum(p.data.numel() for p in _own_parameters(module))
-    size = sum(p.data.nbytes for p in _own_parameters(module))
-    name = f"{path} {module!r}".strip()
-    return name, shape, *_counts(module.built, count, size)
+class _Tree:
+    """The rows of a module and of those below it, each once.
+
+    Args:
+        root: what the table is about.
+        expands: whether containers below it show what they hold.
+    """
+
+    def __init__(self, root: Module, expands: bool) -> None:
+        self.root, self.expands = root, expands
+        self.counted: dict[int, str] = {}
+        self.places: dict[int, list[str]] = {}
+        self.calls: Counter[int] = Counter()
+        for path, module in walk(root):
+            self.places.setdefault(id(module), []).append(path)
+        for module in root.modules():
+            if isinstance(module, Graph):
+                nodes = forward_order(module.inputs, module.outputs)
+                self.calls.update(id(node.module) for node in nodes)
+
+    def rows(self) -> Iterator[_Row]:
+        """A plain Sequential on top is left out: it is the table."""
+        own = any(values(self.root, Parameter))
+        if isinstance(self.root, Sequential) and not own and len(self.root):
+            for path, child in self.root.named_children():
+                yield from self._below(path, child, 0)
+        else:
+            yield from self._below("", self.root, 0)
+
+    def _below(self, path: str, module: Module, depth: int) -> Iterator[_Row]:
+        if path != self.places[id(module)][0]:
+            return
+        children = list(module.named_children())
+        folds = bool(children) and not self.expands and module is not self.root
+        marks = self._marks(path, module)
+        found = list(self._own(path, module))
+        for below, part in module.named_modules(path) if folds else ():
+            found += self._own(below, part)
+        name = f"{path} {_title(module)}{marks}".strip()
+        frames = bool(children) and not folds and not found
+        yield _Row("  " * depth + name, module, found, frames)
+        for name, child in () if folds else children:
+            yield from self._below(joined(path, name), child, depth + 1)
+
+    def _own(self, path: str, module: Module) -> Iterator[Parameter]:
+        """The parameters of a module that no row before counts."""
+        for name, parameter in values(module, Parameter):
+            if id(parameter) not in self.counted:
+                self.counted[id(parameter)] = joined(path, name)
+                yield parameter
+
+    def _marks(self, path: str, module: Module) -> str:
+        """What it shares, in words."""
+        others = [place for place in self.places[id(module)] if place != path]
+        elsewhere = {self.counted[id(each)] for _, each in values(module, Parameter)
+                     if id(each) in self.counted}
+        marks = [f"also at {', '.join(others)}"] if others else []
+        if self.calls[id(module)] > 1:
+            marks.append(f"called {self.calls[id(module)]} times")
+        shared = [f"shared, {' and '.join(marks)}"] if marks else []
+        if elsewhere:
+            shared.append(f"shares {', '.join(sorted(elsewhere))}")
+        return f" ({'; '.join(shared)})" if shared else ""
+
+
+def _title(module: Module) -> str:
+    """Its settings as well, but for what the rows below it show."""
+    shown = repr(module)
+    holds = isinstance(module, Graph) or any(repr(child) in shown for child in module.children())
+    return type(module).__name__ if holds else shown
+
+
+def _cells(row: _Row, root: Module) -> tuple[str, ...]:
+    shape = _shown(row.module.output_shape) if row.module.built else "?"
+    if row.is_frame:
+        return row.name, shape, "", "", ""
+    parameters, size = _counts(root.built, row.parameters)
+    return row.name, shape, parameters, size, _trains(row)
+
+
+def _trains(row: _Row) -> str:
+    """Whether its parameters are trained; empty if it has none."""
+    if not row.module.built:
+        return "?" if row.module.trainable else "no"
+    trained = {each.trainable for each in row.parameters}
+    return "partly" if len(trained) > 1 else "".join("yes" if each else "no" for each in trained)
 
 
 def _shown(shape: Any) -> str:
@@ -53,22 +171,63 @@ def _shown(shape: Any) -> str:
     if isinstance(shape, dict):
         return "{" + ", ".join(f"{name}: {_shown(part)}" for name, part in shape.items()) + "}"
     if is_shape(shape):
-        return f"(N, {', '.join(map(str, shape))})"
+        return f"(N, {', '.join(map(str, shape))})" if shape else "(N,)"
     return f"({', '.join(map(_shown, shape))})"
 
 
-def _counts(built: bool, parameters: int, size: int) -> tuple[str, str]:
-    return (f"{parameters:,}", f"{size:,}") if built else ("?", "?")
+def _counts(built: bool, parameters: Iterable[Parameter]) -> tuple[str, str]:
+    if not built:
+        return "?", "?"
+    return _size(each.data for each in parameters)
 
 
-def _aligned(row: tuple[str, ...], widths: list[int]) -> list[str]:
-    left = [cell.ljust(width) for cell, width in zip(row[:2], widths[:2], strict=True)]
-    return left + [cell.rjust(width) for cell, width in zip(row[2:], widths[2:], strict=True)]
+def _size(tensors: Iterable[Tensor]) -> tuple[str, str]:
+    held = list(tensors)
+    return f"{sum(each.numel() for each in held):,}", in_units(sum(each.nbytes for each in held))
+
+
+def _totals(model: Any) -> list[tuple[str, ...]]:
+    """What all parameters come to, and what is kept beside them."""
+    module, built = model.module, model.built
+    parameters, buffers = list(module.parameters()), list(module.buffers())
+    trained = [each for each in parameters if each.trainable]
+    frozen = [each for each in parameters if not each.trainable]
+    rows = [("Total", *_counts(built, parameters)), ("Trainable", *_counts(built, trained)),
+            ("Non-trainable", *_counts(built, frozen))]
+    if buffers:
+        rows.append(("Buffers", *_size(buffers)))
+    if model.compiled:
+        rows.append(_of_optimizer(model.optimizer))
+    return [(name, "", parameters, size, "") for name, parameters, size in rows]
+
+
+def _of_optimizer(optimizer: Any) -> tuple[str, str, str]:
+    """What it keeps for each parameter: never part of the total."""
+    name = f"Optimizer ({', '.join(optimizer.kept)})" if optimizer.kept else "Optimizer"
+    if not optimizer.built:
+        return name, "", "?"
+    size = sum(each.data.nbytes for each in optimizer.parameters)
+    return name, "", in_units(size * len(optimizer.kept))
 
 
 def _compiled(model: Any) -> list[str]:
     if not model.compiled:
         return ["Not compiled yet."]
-    shown = ", ".join(f"{name} = {metric!r}" for name, metric in model.metrics.items())
-    lines = [f"Optimizer: {model.optimizer!r}", f"Loss: {model.loss!r}"]
-    return lines + ([f"Metrics: {shown}"] if shown else [])
+    lines = [f"Optimizer: {model.optimizer!r}", f"Loss: {_loss(model.loss)}"]
+    weighted = {name: model.metrics[name] for name in model.weighted_names}
+    plain = {name: each for name, each in model.metrics.items() if name not in weighted}
+    for title, metrics in (("Metrics", plain), ("Weighted metrics", weighted)):
+        if metrics:
+            shown = (f"{name} = {metric.metric if isinstance(metric, OfOutput) else metric!r}"
+                     for name, metric in metrics.items())
+            lines.append(f"{title}: {', '.join(shown)}")
+    return lines
+
+
+def _loss(loss: Loss) -> str:
+    if isinstance(loss, NoLoss):
+        return "what train_step says"
+    if not isinstance(loss, OutputLosses):
+        return repr(loss)
+    return " + ".join(f"{'' if part.weight == 1 else f'{part.weight:g} '}{part.name}: {part.loss!r}"
+                      for part in loss.parts)
