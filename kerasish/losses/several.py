@@ -143,16 +143,18 @@ def keys_of(tree: Any) -> list[Any] | None:
     return list(range(len(tree))) if several else None
 
 
-def weights_of(key: Any, sample_weight: Any) -> Any:
+def weights_of(key: int | str, sample_weight: Any) -> Tensor | None:
     """The weights of the samples at one output: its own, or those that all outputs share.
 
     Example:
         >>> weights_of("b", {"a": None}), weights_of(1, None)
         (None, None)
     """
-    if isinstance(sample_weight, dict):
-        return sample_weight.get(key)
-    return sample_weight[key] if isinstance(sample_weight, tuple) else sample_weight
+    if keys_of(sample_weight) is not None:
+        sample_weight = sample_weight.get(key) if isinstance(sample_weight, dict) else (
+            sample_weight[int(key)])
+    weights: Tensor | None = sample_weight
+    return weights
 
 
 def check_weights(loss: Loss, sample_weight: Any, count: int) -> None:
@@ -166,17 +168,15 @@ def check_weights(loss: Loss, sample_weight: Any, count: int) -> None:
         count: how many samples there are.
     """
     got = keys_of(sample_weight)
-    if got is not None:
-        wanted = getattr(loss, "keys", None)
+    wanted = loss.keys if isinstance(loss, OutputLosses) else None
+    if got is not None and not isinstance(loss, NoLoss):
         as_dict = isinstance(sample_weight, dict)
-        fits = wanted and (set(got) <= set(wanted) if as_dict else got == wanted)
-        wants_dict = getattr(loss, "is_dict", False)
-        if not fits or as_dict != wants_dict:
-            raise ValueError(
-                f"sample_weight expects one tensor, or one for each of the outputs {wanted or ''}"
-                f"{' in a ' + ('dict' if wants_dict else 'tuple') if wanted else ''}; got "
-                f"{got}. Write None for an output without."
-            )
+        if wanted is None:
+            raise ValueError("sample_weight expects one array for a model with one output; got "
+                             f"{got}. Leave the tuple or dict out.")
+        if not (set(got) <= set(wanted) if as_dict else got == wanted):
+            raise ValueError(f"sample_weight expects one array, or one for each of the outputs "
+                             f"{wanted}; got {got}. Write None for an output without.")
     for weights in leaves(sample_weight):
         if tuple(weights.shape) != (count,):
             raise ValueError(f"sample_weight expects one weight a sample, shape ({count},); got "

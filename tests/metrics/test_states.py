@@ -20,6 +20,7 @@ from kerasish.metrics import (
     Scores,
 )
 from kerasish.metrics.named import AccuracyByTargets, OfOutput
+from kerasish.trees import leaves
 from tests.test_every_metric import Row, each
 
 
@@ -87,6 +88,14 @@ def test_a_state_made_in_the_step_may_leave_it() -> None:
         metric.load_state_dict(state)
     metric.update(torch.ones(2, 1), torch.zeros(2, 1))
     assert not state["_total"].is_inference() and metric.result() == 1.0
+
+
+def test_a_state_leaves_no_sum_that_it_does_not_have() -> None:
+    metric, plain = MAE(), MAE()
+    metric.update(torch.ones(2, 1), torch.zeros(2, 1), torch.ones(2))
+    plain.update(torch.ones(2, 1), torch.zeros(2, 1))
+    metric.load_state_dict(plain.state_dict())
+    assert metric.result() == 1.0 and "_weight" not in metric.state_dict()
 
 
 def test_settings_are_no_part_of_a_state() -> None:
@@ -239,6 +248,17 @@ def test_quick_metrics_take_predictions_in_a_tuple() -> None:
     expected = float((first - second).abs().mean()) + 1
     assert scores.results()["spread"] == pytest.approx(expected)
     assert twin.final_results() == scores.final_results()
+
+
+def test_predictions_that_are_written_over_later_are_held_as_they_were() -> None:
+    y_true = torch.zeros(2, 1)
+    for y_pred in (torch.ones(2, 1), (torch.ones(2, 1), torch.zeros(2, 1))):
+        metric = MAE() if isinstance(y_pred, Tensor) else Spread()
+        scores = Scores({"metric": metric})
+        scores.update(torch.tensor(0.0), y_pred, y_true, None)
+        for part in leaves(y_pred):
+            part.fill_(7.0)
+        assert scores.final_results()["metric"] == 1.0
 
 
 def test_only_weighted_metrics_see_sample_weights() -> None:
