@@ -345,8 +345,8 @@ def test_orders_differ_between_passes_and_follow_from_the_seed() -> None:
     ({"epochs": 2}, 3), ({"steps_per_epoch": 4}, 3), ({"epochs": 2, "steps_per_epoch": 2}, 3),
 ])
 def test_what_ends_too_early_says_after_how_many_batches(kind, settings, trained) -> None:
-    says = (rf"^fit\(x\) expects batches for all epochs and steps; got a (generator|list_iterator), "
-            rf"which ended after {trained} batches and cannot begin anew\. Give a function that "
+    says = (r"^fit\(x\) expects batches for all epochs and steps; got a (generator|list_iterator)"
+            rf", which ended after {trained} batches and cannot begin anew\. Give a function that "
             r"makes it, or a list; or ask for fewer epochs or steps\.$")
     with pytest.raises(ValueError, match=says):
         model().fit(ONCE[kind](X, Y), verbose=0, **settings)
