@@ -233,6 +233,12 @@ def test_a_batch_may_come_in_every_form(shape: str) -> None:
     assert_same(fitted, plainly(X, Y))
 
 
+def test_batches_in_a_list_may_have_no_weights() -> None:
+    fitted = model()
+    fitted.fit([(x, y, None) for x, y in cut(X, Y)], epochs=3, seed=0, verbose=0)
+    assert_same(fitted, plainly(X, Y))
+
+
 @pytest.mark.parametrize("form", [lambda x: x, lambda x: (x,), lambda x: [x],
                                   lambda x: (x, None)])
 def test_batches_without_targets_are_predicted(form: Callable[[Tensor], Any]) -> None:
