@@ -154,7 +154,8 @@ class CallbackList(Callback):
     ) -> None:
         self.callbacks = list(flattened(callbacks))
         self._listeners: dict[str, list[tuple[bool, Hook]]] = {}
-        known, is_open = list((params or {}).get("logs", ())), False
+        known = list((params or {}).get("logs", ()))
+        is_open = bool((params or {}).get("open"))
         for callback in self.callbacks:
             callback.set_model(model)
             callback.set_params({**(params or {}), "logs": tuple(known), "open": is_open})

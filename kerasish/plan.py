@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterator
 from typing import Any, NamedTuple
 
 import torch
+from torch.utils.data import Dataset
 
 from kerasish.checks import check_count
 from kerasish.data import Arrays, ArraySource, Batch, Source, class_weights, source_of
@@ -53,9 +54,9 @@ class Plan(NamedTuple):
         return epoch + 1 in self.validation_freq
 
     def validation_batches(self) -> Iterator[Batch]:
-        """A pass through the validation data, from the start where that can be."""
+        """What is validated on after an epoch."""
         assert self.validation is not None
-        return self.validation.epoch(0, self.validation_steps)
+        return self.validation.from_start(self.validation_steps)
 
     def reseeded(self, seed: int) -> "Plan":
         """The same with the order and the noise of another seed."""
@@ -154,7 +155,8 @@ class Validation(NamedTuple):
             parts = self.data if _is_one_set(self.data) else (self.data,)
             if len(parts) > 1:
                 return source, source_of(*parts, who=who, batch_size=size, seed=seed)
-            alone = source_of(*parts, who=who, batch_size=self.batch_size, seed=seed)
+            own_size = size if isinstance(self.data, Dataset) else self.batch_size
+            alone = source_of(*parts, who=who, batch_size=own_size, seed=seed)
             if isinstance(alone, ArraySource):
                 raise ValueError(f"{who} expects a tuple (x, y), or what brings such batches; got "
                                  f"{type(self.data).__name__}. Write validation_data=(x, y).")

@@ -64,8 +64,14 @@ class Stepper:
         return self.module.forward(x)
 
     def record(self, scores: Scores, outcome: Outcome, x: Any, y: Any, sample_weight: Any) -> None:
-        """Takes what a step answered into the running means."""
+        """Takes what a step answered into the running means.
+
+        Raises: ValueError for a dict without a loss.
+        """
         if isinstance(outcome, dict):
+            if "loss" not in outcome:
+                raise ValueError(f"a step of {type(self).__name__} expects to answer a dict with "
+                                 f"'loss' in it; got {list(outcome)}. Add it: logs begin with it.")
             scores.add(outcome, batch_size(x))
         else:
             scores.update(*outcome, y, sample_weight, self.loss.values)

@@ -26,8 +26,12 @@ def disc(main, folder):
     main(all_ways=True, seeds=2, points=60, epochs=2)
 
 
+def gan(main, folder):
+    main(points=256, epochs=2, picture=folder / "new" / "gan.png")
+
+
 # A new example is found by its file; here it says how to run it in seconds, writing to a folder.
-SMALL = {"disc": disc}
+SMALL = {"disc": disc, "gan": gan}
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
@@ -172,3 +176,41 @@ def test_disc_without_matplotlib_says_what_to_install(tmp_path, monkeypatch, cap
     load("disc").main(points=60, epochs=1, picture=picture)
     assert "pip install matplotlib" in capsys.readouterr().out.splitlines()[-1]
     assert not picture.exists()
+
+
+def test_gan_prints_both_losses_and_draws(tmp_path, capsys):
+    picture = tmp_path / "new" / "gan.png"
+    load("gan").main(points=256, epochs=2, picture=picture)
+    assert all(300 <= side <= 2000 for side in png_size(picture))
+    output = capsys.readouterr().out
+    assert re.search(r"^Epoch 2/2 - .*s - loss: \d\.\d+ - generator_loss: \d\.\d+$", output,
+                     re.MULTILINE)
+    assert re.search(r"^radius of made points: \d\.\d+ ± \d\.\d+ ", output, re.MULTILINE)
+    assert f"Picture: {picture}" in output
+
+
+def test_gan_trains_both_nets_and_leaves_no_gradient(tmp_path):
+    gans, example = [], load("gan")
+
+    class Kept(example.GAN):
+        def fit(self, *arguments, **settings):
+            gans.append(self)
+            self.build((2,))
+            nets = (self.module, self.generator)
+            before = [{k: v.clone() for k, v in net.state_dict().items()} for net in nets]
+            history = super().fit(*arguments, **settings)
+            for net, old in zip(nets, before, strict=True):
+                assert all((old[name] != value).any() for name, value in net.state_dict().items())
+            return history
+
+    example.GAN = Kept
+    example.main(points=256, epochs=2, picture=tmp_path / "gan.png")
+    (gan,) = gans
+    assert gan.history.history.keys() == {"loss", "generator_loss"}
+    for parameter in (*gan.module.parameters(), *gan.generator.parameters()):
+        assert not parameter.grad.any()
+
+
+def test_gan_is_a_short_class():
+    lines = (FOLDER / "gan.py").read_text(encoding="utf-8").partition("class GAN")[2]
+    assert len(lines.partition("\n\n\n")[0].splitlines()) < 30

@@ -72,4 +72,4 @@ def _is_arrays(x: Any) -> bool:
 def _is_batch(item: Any) -> bool:
     """Whether an item of a list is a batch (x, y) rather than a row of numbers."""
     return isinstance(item, tuple) and 1 <= len(item) <= 3 and all(
-        getattr(part, "ndim", 0) > 0 or isinstance(part, dict | tuple) for part in item)
+        getattr(part, "ndim", 0) > 0 or isinstance(part, dict | tuple | None) for part in item)

@@ -48,7 +48,8 @@ class ClassWeights:
             raise ValueError(f"fit(class_weight) expects one class a sample; got targets of shape "
                              f"{tuple(y.shape)}. Give sample_weight instead.")
         self._table = self._table.to(y.device)
-        places = y.reshape(len(y)).round().long() - (self._low - 1)
+        whole = y.round() if y.is_floating_point() else y
+        places = whole.reshape(len(y)).long() - (self._low - 1)
         return self._table[places.clamp(0, len(self._table) - 1)]
 
 

@@ -6,9 +6,11 @@ from typing import Any
 
 from torch.utils.data import DataLoader, Dataset, IterableDataset
 
+from kerasish.data.arrays import Arrays, Batch
 from kerasish.data.sources import ORDER
 from kerasish.data.streams import Stream
 from kerasish.random import derived_generator
+from kerasish.trees import mapped
 
 
 class LoaderSource(Stream):
@@ -44,6 +46,10 @@ class LoaderSource(Stream):
         finally:
             for part in self._to_seed:
                 part.generator = None
+
+    def _arrays(self, raw: Any, number: int) -> tuple[Batch, Arrays]:
+        """Several inputs in a tuple come back from torch as a list of tensors."""
+        return super()._arrays(mapped(lambda part: part, raw), number)
 
     def _put_own_states(self, states: Any) -> None:
         for generator, state in zip(self._own, states, strict=True):

@@ -60,6 +60,10 @@ class Source:
         """
         raise NotImplementedError(f"{type(self).__name__} needs an epoch method. Write it.")
 
+    def from_start(self, steps: int | None = None) -> Iterator[Batch]:
+        """So many batches, or a pass, from the start where that can be."""
+        return self.epoch(0, steps)
+
     def state_dict(self) -> dict[str, Any]:
         """What `epoch` needs, besides its arguments, to come to the same place elsewhere."""
         return {}

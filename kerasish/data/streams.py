@@ -43,7 +43,7 @@ class Stream(Source):
         assert self._left is not None
         raw = next(self._left)
         self._left = chain([raw], self._left)
-        return self._arrays(raw)[0]
+        return self._arrays(raw, self._taken)[0]
 
     def on(self, device: Device, dtype: torch.dtype) -> "Stream":
         self._place = device, dtype
@@ -67,6 +67,11 @@ class Stream(Source):
         elif self._left is None:
             self._begin(0)
         return self._pass() if steps is None else self._steps(steps - start)
+
+    def from_start(self, steps: int | None = None) -> Iterator[Batch]:
+        if self.restarts and self._taken:
+            self._begin(0)
+        return self.epoch(0, steps)
 
     def _is_at(self, number: int) -> bool:
         """Whether the pass of that number has begun, and nothing of it is taken."""
@@ -157,7 +162,7 @@ class Stream(Source):
     # ---- one batch ----------------------------------------------------------------------------
 
     def _batch(self, raw: Any) -> Batch:
-        batch, arrays = self._arrays(raw)
+        batch, arrays = self._arrays(raw, self._taken - 1)
         if self._place is not None:
             placed = arrays.to(*self._place)
             batch = placed.x, placed.y, placed.sample_weight
@@ -166,13 +171,13 @@ class Stream(Source):
             batch = x, y, weights_by_class(self._weights, y, sample_weight)
         return batch
 
-    def _arrays(self, raw: Any) -> tuple[Batch, Arrays]:
+    def _arrays(self, raw: Any, number: int) -> tuple[Batch, Arrays]:
         is_several = isinstance(raw, tuple | list) and 1 <= len(raw) <= 3
         x, y, sample_weight, *_ = (*raw, None, None) if is_several else (raw, None, None)
         try:
             arrays = Arrays(x, y, sample_weight, self.who)
         except (TypeError, ValueError) as error:
-            error.add_note(f"in batch {self._taken} of pass {self._number} of {self!r}, counted "
+            error.add_note(f"in batch {number} of pass {self._number} of {self!r}, counted "
                            "from 0; a batch is (x,), (x, y) or (x, y, sample_weight)")
             raise
         return (arrays.x, arrays.y, arrays.sample_weight), arrays
