@@ -120,8 +120,8 @@ def _is_plain(name: str, tensor: Any) -> bool:
 
 def _data(tensor: Tensor) -> memoryview:
     """The bytes of a tensor in logical order; those of one that lies so on the CPU are its own."""
-    dense = tensor.detach().cpu().resolve_conj().resolve_neg().contiguous()
-    line = dense.as_strided((dense.numel(),), (1,))  # strides of 0 or 1 elements may be any
+    dense = tensor.cpu().resolve_conj().resolve_neg().contiguous()
+    line = dense.as_strided((dense.numel(),), (1,))  # strides of 1 element may be any
     return line.view(torch.uint8).numpy().data
 
 

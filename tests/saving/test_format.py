@@ -1,4 +1,4 @@
-"""Files of models: exactly what was saved, or an error that says what is wrong; never a third thing."""
+"""Files of models: exactly what was saved, or an error that says what is wrong; no third."""
 
 import errno
 import hashlib
@@ -24,7 +24,7 @@ import safetensors
 import safetensors.torch
 import torch
 
-from kerasish.saving import ModelFileError, Stored, read_file, write_file
+from kerasish.saving import ModelFileError, Stored, header, read_file, write_file
 from kerasish.saving.header import DTYPES, Header, Row
 
 KINDS = ("model", "weights", "checkpoint")
@@ -77,13 +77,14 @@ CONTENTS = {
                        "e": torch.from_numpy(np.zeros(0)), "f": torch.arange(9.0)[3:7]},
     "channels last": {"a": torch.randn(2, 3, 4, 5).to(memory_format=torch.channels_last)},
     "turned and conjugate": {"a": torch.randn(3, dtype=torch.complex64).conj(),
-                             "b": torch.randn(3, dtype=torch.complex64).conj().imag},
+                             "b": torch.randn(3, dtype=torch.complex64).conj().imag,
+                             "c": torch.randn(1, dtype=torch.complex64).conj().imag},
     "with gradient": {"a": torch.ones(2, requires_grad=True) * 2},
     "of all widths": {name: values(dtype, 3) for name, dtype in DTYPES.items()},
     "64 axes": {"a": torch.ones((1,) * 64)},
     "any names": {name: torch.tensor(float(i)) for i, name in enumerate(
-        ["", " ", ".", "../../x", "a\0b", 'quote"d', "back\\slash", "new\nline", "\x7f", "é", "漢字",
-         "😀", "__proto__", "dtype", "x" * 1000, "\\u0041", "{", "}"])},
+        ["", " ", ".", "../../x", "a\0b", 'quote"d', "back\\slash", "new\nline", "\x7f", "é",
+         "漢字", "😀", "__proto__", "dtype", "x" * 1000, "\\u0041", "{", "}"])},
 }  # fmt: skip
 
 
@@ -156,7 +157,7 @@ def test_tensors_are_chosen_by_name(path: Path) -> None:
     write_file(path, "model", {}, tensors)
     stored = read_file(path, KINDS)
     assert stored.tensors(["count"]).keys() == {"count"} and stored.tensors([]) == {}
-    with pytest.raises(ModelFileError, match="tensor 'coumt' is missing. Did you mean 'count'?"):
+    with pytest.raises(ModelFileError, match=r"tensor 'coumt' is missing\. Did you mean 'count'\?"):
         stored.tensors(["coumt"])
 
 
@@ -178,7 +179,7 @@ circle.append(circle)
 NOT_WRITTEN = {
     "another kind": (("modell", {}, {}), ValueError, "known kind; got 'modell'. Did you mean 'mod"),
     "no kind": ((None, {}, {}), ValueError, "write_file.kind. expects a known kind; got None"),
-    "settings in a list": (("model", [1], {}), TypeError, r"configuration\) expects a dict; got .1"),
+    "settings in a list": (("model", [1], {}), TypeError, r"configuration\) expects a dict"),
     "tensors in a list": (("model", {}, [1]), TypeError, r"tensors\) expects a dict; got .1"),
     "nan": (("model", {"a": math.nan}, {}), ValueError, "not JSON compliant"),
     "infinity": (("model", {"a": [math.inf]}, {}), ValueError, "not JSON compliant"),
@@ -192,8 +193,8 @@ NOT_WRITTEN = {
     "the name of the metadata": (
         ("model", {}, {"__metadata__": torch.ones(1)}), ValueError, "and not '__metadata__'; got"),
     "a long name": (("model", {}, {"x" * 2000: torch.ones(1)}), ValueError, "at most 2,000 bytes"),
-    "no tensor": (("model", {}, {"a": [1.0]}), TypeError, r"tensors\['a'\] expects a dense .*; got"),
-    "no values": (("model", {}, {"a": torch.ones(1, device="meta")}), TypeError, "on meta. Convert"),
+    "no tensor": (("model", {}, {"a": [1.0]}), TypeError, r"tensors\['a'\] expects a dense"),
+    "no values": (("model", {}, {"a": torch.ones(1, device="meta")}), TypeError, "on meta"),
     "sparse": (("model", {}, {"a": torch.eye(2).to_sparse()}), TypeError, "torch.sparse_coo"),
     "another dtype": (
         ("model", {}, {"a": torch.ones(1).cdouble()}), TypeError, "got torch.complex128"),
@@ -208,12 +209,12 @@ def test_what_cannot_be_read_again_is_not_written(case: str, path: Path) -> None
     assert not isinstance(caught.value, ModelFileError) and list(path.parent.iterdir()) == []
 
 
-@pytest.mark.long
-def test_100_000_tensors_are_the_most(path: Path) -> None:
-    tensors = dict.fromkeys(map(str, range(100_000)), torch.empty(0))
+def test_the_number_of_tensors_is_bounded(path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(header, "TENSORS_LIMIT", 100)
+    tensors = dict.fromkeys(map(str, range(100)), torch.empty(0))
     write_file(path, "model", {}, tensors)
-    assert len(read_file(path, KINDS).tensors()) == 100_000
-    with pytest.raises(ValueError, match="the table expects at most 100,000 tensors; got more. Sa"):
+    assert len(read_file(path, KINDS).tensors()) == 100
+    with pytest.raises(ValueError, match="the table expects at most 100 tensors; got more"):
         write_file(path, "model", {}, tensors | {"another": torch.empty(0)})
 
 
@@ -227,7 +228,7 @@ def test_a_tensor_that_changes_while_it_is_written_is_told(path: Path, monkeypat
         return write(file, data)
 
     monkeypatch.setattr(os, "write", train)
-    with pytest.raises(RuntimeError, match="stay as they are while .* Save between two steps"):
+    with pytest.raises(RuntimeError, match=r"stay as they are while .* Save between two steps"):
         write_file(path, "model", {}, tensors)
     assert path.read_bytes() == before and list(path.parent.iterdir()) == [path]
     assert os.fsync is fsync
@@ -320,15 +321,14 @@ def test_bytes_at_random_are_refused(path: Path) -> None:
 # ---- hostile headers ----------------------------------------------------------------------------
 
 
-def craft(path: Path, header: bytes, data: bytes = b"") -> Path:
-    path.write_bytes(len(header).to_bytes(8, "little") + header + data)
+def craft(path: Path, text: bytes, data: bytes = b"") -> Path:
+    path.write_bytes(len(text).to_bytes(8, "little") + text + data)
     return path
 
 
 def honest(configuration: str = "{}", rows: tuple[Row, ...] = (), data: bytes = b"") -> bytes:
     """A file whose digest is right, whatever it holds."""
-    header = Header("model", configuration, rows)
-    digest = header.digest()
+    digest = Header("model", configuration, rows).digest()
     digest.update(data)
     return Header("model", configuration, rows, digest.hexdigest()).to_bytes() + data
 
@@ -375,7 +375,7 @@ WRONG_ROWS = {
     "a size of 0 beside huge ones": (
         row(shape="[0,1152921504606846976,1152921504606846976]", offsets="[0,0]"), "less than 2"),
     "a size of 30 digits": (row(shape=f"[{'9' * 30}]"), "rows of name, dtype"),
-    "too few bytes": (row(offsets="[0,3]"), r"the bytes 0 to 4 for F32 of shape \(1,\); got 0 to 3"),
+    "too few bytes": (row(offsets="[0,3]"), r"bytes 0 to 4 for F32 of shape \(1,\); got 0 to 3"),
     "too many bytes": (row(offsets="[0,8]"), "the bytes 0 to 4 .*; got 0 to 8"),
     "a hole before": (row(offsets="[4,8]"), "the bytes 0 to 4 .*; got 4 to 8"),
     "backwards": (row(offsets="[4,0]"), "the bytes 0 to 4 .*; got 4 to 0"),
@@ -410,6 +410,15 @@ WRONG_ROWS = {
 def test_a_wrong_row_of_the_table_is_refused(case: str, path: Path) -> None:
     rows, match = WRONG_ROWS[case]
     assert refused(craft(path, table(rows), bytes(4)), match).fix == AGAIN
+
+
+@pytest.mark.parametrize("end", [b"x", b"\0", b"\n", b" x", b"{}", b"}"])
+def test_blanks_alone_may_fill_up_the_header(end: bytes, path: Path) -> None:
+    refused(craft(path, table(row()) + end, bytes(4)), "the table of tensors expects rows")
+
+
+def test_blanks_may_not_be_any_number(path: Path) -> None:
+    refused(craft(path, table(row()) + b" " * 16_000_000, bytes(4)), "at most 16,000,000 bytes")
 
 
 WRONG_METADATA = {
@@ -488,10 +497,10 @@ WRONG_CONFIGURATIONS = {
     "65 levels": ('{"a":' + "[" * 64 + "]" * 64 + "}", "expects at most 64 levels; got more"),
     "many levels": ("[" * 250_000, "expects at most 64 levels; got many more"),
     "many objects": ('{"a":' * 100_000, "expects at most 64 levels; got many more"),
-    "many values": ('{"a":[' + "0," * 7_000_000 + "0]}", "expects at most 300,000 values; got more"),
-    "many lists": ('{"a":[' + "[]," * 5_000_000 + "0]}", "expects at most 300,000 values; got more"),
+    "many values": ('{"a":[' + "0," * 7_000_000 + "0]}", "expects at most 300,000 values"),
+    "many lists": ('{"a":[' + "[]," * 5_000_000 + "0]}", "expects at most 300,000 values"),
     "much text": (f'{{"a":"{"x" * 16_000_000}"}}', "expects at most 16,000,000 characters; got"),
-    "much wide text": (f'{{"a":"\\u00e9{"x" * 4_000_000}"}}', "expects at most 4,000,000 characters"),
+    "much wide text": (f'{{"a":"\\u00e9{"x" * 4_000_000}"}}', "expects at most 4,000,000"),
     "one quote": ("{'a': 1}", "expects JSON"), "a comma": ('{"a":1,}', "expects JSON"),
     "code": ("__import__('os').getcwd()", "expects JSON"),
     "more": ("{}{}", "expects JSON; got Extra data"),
@@ -549,6 +558,8 @@ LARGE = {
         Row(f"layers.{i}.w", "F32", (0, 2), 0, 0) for i in range(MANY + 1))),
     "a long table": lambda: honest(rows=(Row("x" * 20_000_000, "F32", (), 0, 4),)),
     "a long name": lambda: honest(rows=(Row("x" * 10_000_000, "F32", (), 0, 4),)),
+    "many metadata": lambda: metadata(**{f"k{i}": "x" for i in range(100_000)}).join(
+        [b'{"__metadata__":', b"}"]),
     "many signs": lambda: table(row())[:-1] + b',"' + b"\\n" * 7_000_000,
     "an open text": lambda: table(row())[:-1] + b',"' + b"x" * 7_000_000,
 }  # fmt: skip

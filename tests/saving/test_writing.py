@@ -222,7 +222,7 @@ def test_a_failed_call_leaves_the_old_file(
     failing = Failing(getattr(os, name), k, OSError(number, os.strerror(number)))
     with monkeypatch.context() as patched:
         patched.setattr(os, name, failing)
-        with pytest.raises(OSError, match="before is unchanged. Make room, or choose") as caught:
+        with pytest.raises(OSError, match=r"before is unchanged\. Make room, or choose") as caught:
             write_whole(path, chunks())
     assert (caught.value.errno, caught.value.filename) == (number, str(path))
     assert os.strerror(number) in str(caught.value)
@@ -402,8 +402,7 @@ def test_a_folder_that_may_only_be_read_keeps_the_old_file(tmp_path: Path) -> No
 
 def test_files_left_behind_by_the_dead_are_removed_and_no_others(tmp_path: Path) -> None:
     gone = dead()
-    left_behind = [f".file.tmp-{gone}-0123456789abcdef", f".file.tmp-{os.getpid()}-0123456789abcdef",
-                   f".file.tmp-{10**30}-ab"]  # fmt: skip
+    left_behind = [f".file.tmp-{number}-0123456789abcdef" for number in (gone, os.getpid(), 10**30)]
     kept = [f".file.tmp-{os.getppid()}-0123456789abcdef", f".other.tmp-{gone}-0123456789abcdef",
             f"file.tmp-{gone}-0123456789abcdef", ".file.tmp-", f".file.tmp-{gone}-xyz",
             f".file.tmp-{gone}-ab.txt", ".file.tmp-x-ab"]  # fmt: skip
