@@ -65,7 +65,7 @@ class Resumable(Trainer):
         run.noise.load(state["noise"])
         run.plan.source.load_state_dict(state["source"])
         if state["scores"] is not None:
-            self.scores.load_state_dict(state["scores"])
+            self.scores.load_state_dict(state["scores"], self.device)
         self.stop_training, self.epochs_trained = state["stop_training"], state["epochs_trained"]
         set_global_states(state["random"])
 

@@ -72,7 +72,7 @@ def test_ctrl_c_keeps_the_batch_it_came_in(tmp_path: Path) -> None:
     assert seen == list(range(13, EPOCHS * PER_EPOCH + 1)), "no batch is trained twice"
 
 
-# ---- sources --------------------------------------------------------------------------------------
+# ---- sources ------------------------------------------------------------------------------------
 
 
 class Noisy(Dataset[tuple[Tensor, Tensor]]):
@@ -144,7 +144,7 @@ def test_an_iterator_cannot_be_put_back_within_an_epoch(tmp_path: Path) -> None:
         fitted(batches(), tmp_path, epochs=1)
 
 
-# ---- whose backup it is ---------------------------------------------------------------------------
+# ---- whose backup it is -------------------------------------------------------------------------
 
 
 def test_restored_state_is_used_once(tmp_path: Path) -> None:
@@ -207,7 +207,7 @@ def test_if_no_backup_can_be_read_the_run_does_not_begin(tmp_path: Path) -> None
         train(kind, tmp_path, [At(20, fail)])
     for path in (tmp_path / "backup").iterdir():
         path.write_bytes(b"nothing")
-    with pytest.raises(ModelFileError, match="latest.safetensors"):
+    with pytest.raises(ModelFileError, match=r"latest\.safetensors"):
         train(kind, tmp_path)
 
 
