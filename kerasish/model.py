@@ -125,7 +125,7 @@ class Model(Savable, Resumable, Contents):
                          overfit_batches=overfit_batches)
         history = History()
         hooks = self._hooks("fit", callbacks, verbose, plan.batches_an_epoch, history,
-                            epochs=plan.epochs.stop, seed=plan.seed, samples=plan.source.samples,
+                            epochs=plan.epochs.stop, seed=plan.seed, samples=plan.samples_an_epoch,
                             logs=self._log_names(plan.validation is not None),
                             open=self.answers_names, trial=fast_dev_run)
         with self._training_alone("fit"), hooks.closing():

@@ -37,6 +37,11 @@ class Plan(NamedTuple):
         """How many there will be, where that is known."""
         return self.source.batches if self.steps is None else self.steps
 
+    @property
+    def samples_an_epoch(self) -> int | None:
+        """How many there will be, where that is known."""
+        return self.source.samples if self.steps is None else None
+
     def initial_values(self) -> torch.Generator:
         """The stream that initial values of parameters are drawn from, on the CPU."""
         return derived_generator(self.seed, INITIAL)
