@@ -94,7 +94,7 @@ def test_an_error_inside_the_function_comes_through() -> None:
 
 
 @pytest.mark.parametrize("schedule", [0.1, None, "cosine", lambda: 0.1, lambda a, b, c: a, Halving,
-                                      float, max, [0.1].__getitem__], ids=str)  # fmt: skip
+                                      float, max, [0.1].__getitem__])  # fmt: skip
 def test_what_is_no_such_function_is_refused(schedule) -> None:
     with pytest.raises(TypeError, match=r"expects a function of \(epoch, lr\) or of \(epoch\)"):
         LearningRateScheduler(schedule)
