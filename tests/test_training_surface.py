@@ -452,8 +452,8 @@ def test_test_step_and_predict_step_are_asked() -> None:
 def test_a_step_that_answers_no_loss_is_named(step: str) -> None:
     made = own()
     setattr(made, step, lambda x, y, sample_weight=None: {"size": x.mean()})
-    with pytest.raises(ValueError, match=r"a step of Penalized expects to answer a dict with 'los"
-                       r"s' in it; got \['size'\]\. Add it: logs begin with it\.$"):
+    with pytest.raises(ValueError, match=r"a step of Penalized expects to answer a dict with "
+                       r"'loss' in it; got \['size'\]\. Add it: logs begin with it\.$"):
         made.fit(X, validation_data=[(X,)], verbose=0)
 
 

@@ -33,7 +33,7 @@ class Stream(Source):
         self._place: tuple[Device, torch.dtype] | None = None
         self._weights: Any = None
         self._left: Iterator[Any] | None = None
-        self._number = self._taken = self._seen = 0
+        self._number = self._taken = 0
         self._random: dict[str, Any] | None = None
         self._awaited: dict[str, Any] | None = None
 
@@ -94,7 +94,7 @@ class Stream(Source):
         with _outside_the_step():
             raw = next(self._left, _END)
         if raw is not _END:
-            self._taken, self._seen = self._taken + 1, self._seen + 1
+            self._taken += 1
         return raw
 
     def _begin(self, number: int) -> None:
@@ -102,7 +102,7 @@ class Stream(Source):
         if not self.restarts and self._left is not None:
             raise ValueError(
                 f"{self.who}(x) expects batches for all epochs and steps; got {self!r}, which "
-                f"ended after {self._seen} batches and cannot begin anew. Give a function that "
+                f"ended after {self._taken} batches and cannot begin anew. Give a function that "
                 "makes it, or a list; or ask for fewer epochs or steps."
             )
         self._number, self._taken, self._random = number, 0, global_states()

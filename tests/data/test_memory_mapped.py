@@ -16,6 +16,7 @@ from kerasish import Model, set_seed
 from kerasish.containers import Concat, Graph, Input
 from kerasish.layers import Linear, Tanh
 from kerasish.optimizers import SGD
+from kerasish.trees import leaves
 
 SAMPLES, FEATURES, BATCH = 40, 6, 8
 
@@ -85,8 +86,43 @@ def test_training_is_as_in_memory(how, dtype, settings, tmp_path: Path) -> None:
     assert np.array_equal(x_file, x), "the file is as it was"
 
 
+# ---- never copied whole -------------------------------------------------------------------------
+
+
+@pytest.fixture
+def largest(monkeypatch) -> list[int]:
+    """Rows of the largest block that was placed, with blocks of two batches at most."""
+    monkeypatch.setattr(kerasish.data.arrays, "_BLOCK_BATCHES", 2)
+    rows = [0]
+    placed = kerasish.data.arrays._placed
+
+    def watched(device: Any, dtype: Any, batch: Any) -> Any:
+        rows[0] = max(rows[0], *map(len, leaves(batch)))
+        return placed(device, dtype, batch)
+
+    monkeypatch.setattr(kerasish.data.arrays, "_placed", watched)
+    return rows
+
+
+@pytest.mark.parametrize("method", ["fit", "split", "weighed", "evaluate", "predict", "validation"])
+@pytest.mark.parametrize("how", OPENED)
+def test_no_more_than_a_block_is_read_at_once(how, method, largest, tmp_path: Path) -> None:
+    x, y = numbers(np.float64), numbers(np.float64, features=1)
+    made, opened = model(), OPENED[how](tmp_path / "x", x)
+    settings = {"split": {"validation_split": 0.5}, "weighed": {"class_weight": {0: 2.0}}}
+    if method in ("fit", "split", "weighed"):
+        made.fit(opened, y, BATCH, 2, 0, **settings.get(method, {}))
+    elif method == "validation":
+        made.fit(opened[:BATCH], y[:BATCH], BATCH, 2, 0, validation_data=(opened, y))
+    elif method == "evaluate":
+        made.evaluate(opened, y, BATCH, 0)
+    else:
+        made.predict(opened, BATCH, 0)
+    assert largest == [2 * BATCH]
+
+
 @pytest.mark.parametrize("names", [True, False], ids=["a dict", "a tuple"])
-def test_one_of_several_inputs_may_be_a_file(names: bool, tmp_path: Path) -> None:
+def test_one_of_several_inputs_may_be_a_file(names: bool, largest, tmp_path: Path) -> None:
     def net() -> Graph:
         a, b = Input((FEATURES,)), Input((2,))
         out = Linear(1)(Concat()((Linear(3)(a), b)))
@@ -100,42 +136,9 @@ def test_one_of_several_inputs_may_be_a_file(names: bool, tmp_path: Path) -> Non
 
     fitted, twin = model(net(), rate=1e-6), model(net(), rate=1e-6)
     fitted.fit(form(loaded(tmp_path / "a", first), second), y, BATCH, 2, 0, seed=0)
+    assert largest == [2 * BATCH]
     twin.fit(form(first, second), y, BATCH, 2, 0, seed=0)
     assert_same(fitted, twin)
-
-
-# ---- never copied whole -------------------------------------------------------------------------
-
-
-@pytest.fixture
-def largest(monkeypatch) -> list[int]:
-    """Rows of the largest block that was placed, with blocks of two batches at most."""
-    monkeypatch.setattr(kerasish.data.arrays, "_BLOCK_BATCHES", 2)
-    rows = [0]
-    placed = kerasish.data.arrays._placed
-
-    def watched(device: Any, dtype: Any, batch: Any) -> Any:
-        rows[0] = max(rows[0], *(len(part) for part in batch if part is not None))
-        return placed(device, dtype, batch)
-
-    monkeypatch.setattr(kerasish.data.arrays, "_placed", watched)
-    return rows
-
-
-@pytest.mark.parametrize("method", ["fit", "evaluate", "predict", "validation"])
-@pytest.mark.parametrize("how", OPENED)
-def test_no_more_than_a_block_is_read_at_once(how, method, largest, tmp_path: Path) -> None:
-    x, y = numbers(np.float64), numbers(np.float64, features=1)
-    made, opened = model(), OPENED[how](tmp_path / "x", x)
-    if method == "fit":
-        made.fit(opened, y, BATCH, 2, 0)
-    elif method == "validation":
-        made.fit(opened[:BATCH], y[:BATCH], BATCH, 2, 0, validation_data=(opened, y))
-    elif method == "evaluate":
-        made.evaluate(opened, y, BATCH, 0)
-    else:
-        made.predict(opened, BATCH, 0)
-    assert largest == [2 * BATCH]
 
 
 PROGRAM = """

@@ -428,6 +428,12 @@ def test_a_loader_with_a_generator_draws_from_it() -> None:
     assert orders(kept, epochs=3) != first, "it goes on with its generator"
 
 
+def test_a_loader_goes_through_the_same_passes_whatever_an_epoch_is() -> None:
+    loader = LOADERS["shuffle"]()
+    whole = joined(orders(loader, epochs=4))
+    assert joined(orders(loader, epochs=3, steps_per_epoch=4)) == whole
+
+
 def test_a_sampler_is_told_the_epoch() -> None:
     class Told(RandomSampler):
         told: list[int] = []  # noqa: RUF012 (one sampler)
@@ -456,6 +462,11 @@ class Differentiates(Dataset[tuple[Tensor, Tensor]]):
         x = X[i].clone().requires_grad_()
         (slope,) = torch.autograd.grad((x**2).sum(), x)
         return slope / 2, Y[i]
+
+
+def test_a_data_set_that_is_iterated_keeps_its_order() -> None:
+    first, second = orders(OneByOne(X, Y), batch_size=BATCH, epochs=2)
+    assert first == second == [x[:, 0].tolist() for x, _ in cut(X, Y)]
 
 
 @pytest.mark.parametrize("bring", [
