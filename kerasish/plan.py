@@ -162,7 +162,7 @@ class Validation(NamedTuple):
                 return source, source_of(*parts, who=who, batch_size=size, seed=seed)
             own_size = size if isinstance(self.data, Dataset) else self.batch_size
             alone = source_of(*parts, who=who, batch_size=own_size, seed=seed)
-            if isinstance(alone, ArraySource):
+            if isinstance(alone, ArraySource) and alone.arrays.y is None:
                 raise ValueError(f"{who} expects a tuple (x, y), or what brings such batches; got "
                                  f"{type(self.data).__name__}. Write validation_data=(x, y).")
             return source, alone

@@ -93,9 +93,9 @@ class Arrays:
         """
         if self._in_file:
             twin = self._each(lambda part: part)
-            twin._place = partial(_placed, device, dtype)
+            twin._place = partial(placed, device, dtype)
             return twin
-        return Arrays(*_placed(device, dtype, (self.x, self.y, self.sample_weight)))
+        return Arrays(*placed(device, dtype, (self.x, self.y, self.sample_weight)))
 
     def batches(self, batch_size: int, order: Tensor | None = None) -> Iterator[Batch]:
         """These samples in this order, or all as they lie; the last batch may be short."""
@@ -131,15 +131,19 @@ class Arrays:
         return twin
 
 
-def _placed(device: Device, dtype: torch.dtype, batch: Batch) -> Batch:
-    def placed(part: Tensor) -> Tensor:
-        return part.to(device, dtype if part.is_floating_point() else part.dtype)
+def placed(device: Device, dtype: torch.dtype, batch: Batch) -> Batch:
+    """A batch on that device; floats and truth values in that type, as `Arrays.to` has them."""
+    on_cuda = torch.device(device).type == "cuda"
+
+    def moved(part: Tensor) -> Tensor:
+        wanted = dtype if part.is_floating_point() else part.dtype
+        return part.to(device, wanted, non_blocking=on_cuda and part.is_pinned())
 
     def counted(part: Tensor) -> Tensor:
-        return placed(part.to(dtype) if part.dtype == torch.bool else part)
+        return moved(part.to(dtype) if part.dtype == torch.bool else part)
 
     x, *others = batch
-    x = counted(x) if isinstance(x, Tensor) else mapped(placed, x)
+    x = counted(x) if isinstance(x, Tensor) else mapped(moved, x)
     y, sample_weight = mapped(counted, tuple(others))
     return x, y, sample_weight
 

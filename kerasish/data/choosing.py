@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 from kerasish.checks import check_count
 from kerasish.data.arrays import Arrays
@@ -39,6 +39,9 @@ def source_of(
         if value is not None:
             raise ValueError(f"{who}({name}) expects to be left out where x brings batches; got x "
                              f"of {type(x).__name__}. Put it into the batches: (x, y, weights).")
+    if type(x) is TensorDataset and 1 <= len(x.tensors) <= 3:  # cut far faster than item by item
+        inputs, targets, weights, *_ = (*x.tensors, None, None)
+        return ArraySource(Arrays(inputs, targets, weights, who), size, seed, shuffle, who)
     if isinstance(x, Dataset):
         return LoaderSource(loader_of(x, size, shuffle), seed, who)
     if batch_size is not None:

@@ -58,14 +58,26 @@ def _frame(who: str, value: Any) -> Any:
     array = value.to_numpy()
     if array.dtype.kind != "O":
         return array
-    columns = value.items() if array.ndim == 2 else [(value.name, value)]
+    columns = list(value.items()) if array.ndim == 2 else [(value.name, value)]
     for name, column in columns:  # nullable types and mixed columns
-        try:
-            column.to_numpy(dtype=np.float64, na_value=np.nan)
-        except (TypeError, ValueError):
+        if not _is_numeric(column):
             raise TypeError(f"{who} expects columns of numbers; got {column.dtype} in the column "
-                            f"{name!r}. Encode it as numbers first.") from None
-    return value.astype("float64").to_numpy()
+                            f"{name!r}. Encode it as numbers first.")
+    kinds = {column.dtype.kind for _, column in columns}
+    if not kinds <= set("iub") or any(column.hasnans for _, column in columns):
+        return value.astype("float64").to_numpy()
+    return value.astype("bool" if kinds == {"b"} else "int64").to_numpy()
+
+
+def _is_numeric(column: Any) -> bool:
+    """Whether a series holds numbers alone; text that reads as one is none."""
+    if column.dtype.kind in "mM" or any(isinstance(each, str) for each in column):
+        return False
+    try:
+        column.to_numpy(dtype=np.float64, na_value=np.nan)
+    except (TypeError, ValueError):
+        return False
+    return True
 
 
 def is_mapped(value: Any) -> bool:

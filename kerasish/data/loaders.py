@@ -6,7 +6,7 @@ from typing import Any
 
 from torch.utils.data import DataLoader, Dataset, IterableDataset
 
-from kerasish.data.arrays import Arrays, Batch
+from kerasish.data.arrays import Batch
 from kerasish.data.sources import ORDER
 from kerasish.data.streams import Stream
 from kerasish.random import derived_generator
@@ -47,9 +47,9 @@ class LoaderSource(Stream):
             for part in self._to_seed:
                 part.generator = None
 
-    def _arrays(self, raw: Any, number: int) -> tuple[Batch, Arrays]:
+    def _checked(self, raw: Any, number: int) -> Batch:
         """Several inputs in a tuple come back from torch as a list of tensors."""
-        return super()._arrays(mapped(lambda part: part, raw), number)
+        return super()._checked(mapped(lambda part: part, raw), number)
 
     def _put_own_states(self, states: Any) -> None:
         for generator, state in zip(self._own, states, strict=True):

@@ -103,7 +103,8 @@ class ArraySource(Source):
         return self._of(self.arrays.with_weights(weights_by_class(weights, y, sample_weight)))
 
     def take(self, batches: int) -> "ArraySource":
-        return ArraySource(self.arrays.rows(0, batches * self.batch_size), self.batch_size)
+        return ArraySource(self.arrays.rows(0, batches * self.batch_size), self.batch_size,
+                           who=self.who)
 
     def split(self, share: float, batch_size: int) -> tuple["ArraySource", "ArraySource"]:
         """What is left to train on, and the last share of the samples in batches of that size."""
@@ -117,7 +118,9 @@ class ArraySource(Source):
 
     def _across_passes(self, place: int, count: int) -> Iterator[Batch]:
         """So many batches from a place in the endless row of passes."""
-        assert self.batches
+        if not self.batches:
+            raise ValueError(f"{self.who}(x) expects at least one sample; got none for {count} "
+                             "steps. Check how x was selected.")
         while count > 0:
             number, start = divmod(place, self.batches)
             length = min(count, self.batches - start)

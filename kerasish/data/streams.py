@@ -1,17 +1,18 @@
 """Batches that come by themselves: iterables, functions that make them, iterators."""
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, nullcontext
+from contextvars import copy_context
 from itertools import chain, islice
 from typing import Any
 
 import torch
+from torch import Tensor
 
-from kerasish.data.arrays import Arrays, Batch
+from kerasish.data.arrays import Arrays, Batch, placed
 from kerasish.data.class_weights import weights_by_class
 from kerasish.data.sources import Source
-from kerasish.differentiable import saving
-from kerasish.random import drawing_from, global_states, set_global_states
+from kerasish.random import global_states, set_global_states
 from kerasish.types import Device
 
 
@@ -34,6 +35,8 @@ class Stream(Source):
         self._weights: Any = None
         self._left: Iterator[Any] | None = None
         self._number = self._taken = 0
+        self._has_targets: bool | None = None
+        self._outside = copy_context()  # where the user's data runs, as if there were no training
         self._random: dict[str, Any] | None = None
         self._awaited: dict[str, Any] | None = None
 
@@ -43,7 +46,7 @@ class Stream(Source):
         assert self._left is not None
         raw = next(self._left)
         self._left = chain([raw], self._left)
-        return self._arrays(raw, self._taken)[0]
+        return self._checked(raw, self._taken)
 
     def on(self, device: Device, dtype: torch.dtype) -> "Stream":
         self._place = device, dtype
@@ -64,14 +67,23 @@ class Stream(Source):
             self._go_on(number, start)
         elif steps is None and not (self._left is not None and self._is_at(number)):
             self._begin(number)
-        elif self._left is None:
-            self._begin(0)
+        elif self._left is None or not (self._number or self._taken):
+            self._begin_at(number, steps, start)
         return self._pass() if steps is None else self._steps(steps - start)
 
     def from_start(self, steps: int | None = None) -> Iterator[Batch]:
         if self.restarts and self._taken:
             self._begin(0)
         return self.epoch(0, steps)
+
+    def _begin_at(self, number: int, steps: int | None, start: int) -> None:
+        """Begins where an epoch lies in the endless row of passes, if their length is known."""
+        known = self.batches if self.restarts and steps is not None else None
+        place, skipped = divmod(number * (steps or 0) + start, known) if known else (0, 0)
+        if self._left is None or place != self._number:
+            self._begin(place)
+        for _ in range(skipped):
+            self._next()
 
     def _is_at(self, number: int) -> bool:
         """Whether the pass of that number has begun, and nothing of it is taken."""
@@ -91,8 +103,8 @@ class Stream(Source):
 
     def _next(self) -> Any:
         assert self._left is not None
-        with _outside_the_step():
-            raw = next(self._left, _END)
+        with torch.inference_mode(False):
+            raw = self._outside.run(next, self._left, _END)
         if raw is not _END:
             self._taken += 1
         return raw
@@ -106,13 +118,20 @@ class Stream(Source):
                 "makes it, or a list; or ask for fewer epochs or steps."
             )
         self._number, self._taken, self._random = number, 0, global_states()
-        with _outside_the_step(), self._seeded(number):
-            self._left = iter(self._give() if callable(self._give) else self._give)
-            first = next(self._left, _END)
+        with torch.inference_mode(False), self._seeded(number):
+            self._left = self._outside.run(self._iterator)
+            first = self._outside.run(next, self._left, _END)
         if first is _END:
             raise ValueError(f"{self.who}(x) expects at least one batch; got {self!r} without any. "
                              "Check what it goes through.")
         self._left = chain([first], self._left)
+
+    def _iterator(self) -> Iterator[Any]:
+        batches = self._give() if callable(self._give) else self._give
+        if not isinstance(batches, Iterable) or hasattr(batches, "ndim"):
+            raise TypeError(f"{self.who}(x) expects a function that makes an iterable of batches; "
+                            f"got {type(batches).__name__} from {self!r}. Write yield in it.")
+        return iter(batches)
 
     def _seeded(self, number: int) -> AbstractContextManager[None]:
         """Makes what shuffles inside draw from the seed and the number of the pass."""
@@ -162,25 +181,31 @@ class Stream(Source):
     # ---- one batch ----------------------------------------------------------------------------
 
     def _batch(self, raw: Any) -> Batch:
-        batch, arrays = self._arrays(raw, self._taken - 1)
+        batch = self._checked(raw, self._taken - 1)
         if self._place is not None:
-            placed = arrays.to(*self._place)
-            batch = placed.x, placed.y, placed.sample_weight
+            batch = placed(*self._place, batch)
         if self._weights is not None:
             x, y, sample_weight = batch
             batch = x, y, weights_by_class(self._weights, y, sample_weight)
         return batch
 
-    def _arrays(self, raw: Any, number: int) -> tuple[Batch, Arrays]:
+    def _checked(self, raw: Any, number: int) -> Batch:
+        """What was given as tensors of as many samples."""
         is_several = isinstance(raw, tuple | list) and 1 <= len(raw) <= 3
         x, y, sample_weight, *_ = (*raw, None, None) if is_several else (raw, None, None)
         try:
-            arrays = Arrays(x, y, sample_weight, self.who)
+            if not _are_tensors(x, y, sample_weight):
+                arrays = Arrays(x, y, sample_weight, self.who)
+                x, y, sample_weight = arrays.x, arrays.y, arrays.sample_weight
+            if self._has_targets not in (None, y is not None):
+                raise ValueError(f"{self.who}(x) expects targets in all batches or in none; got a "
+                                 f"batch with{'out' if y is None else ''} them. Give them all y.")
         except (TypeError, ValueError) as error:
             error.add_note(f"in batch {number} of pass {self._number} of {self!r}, counted "
                            "from 0; a batch is (x,), (x, y) or (x, y, sample_weight)")
             raise
-        return (arrays.x, arrays.y, arrays.sample_weight), arrays
+        self._has_targets = y is not None
+        return x, y, sample_weight
 
     def __repr__(self) -> str:
         name = getattr(self._give, "__name__", None)
@@ -191,11 +216,16 @@ class Stream(Source):
 _END: Any = object()
 
 
-@contextmanager
-def _outside_the_step() -> Iterator[None]:
-    """The user's data makes tensors as if there were no training around it."""
-    with torch.inference_mode(False), saving(True), drawing_from(None):
-        yield
+def _are_tensors(x: Any, *others: Any) -> bool:
+    """Whether these need no conversion, and fit: the usual batch, found out at little cost."""
+    return _is_tensor(x) and all(
+        other is None or (_is_tensor(other) and len(other) == len(x)) for other in others
+    ) and (others[1] is None or others[1].dim() == 1)
+
+
+def _is_tensor(part: Any) -> bool:
+    return type(part) is Tensor and part.dim() > 0 and not (
+        part.requires_grad or part.is_complex())
 
 
 def given_one_by_one(sequence: Any) -> Callable[[], Iterable[Any]]:

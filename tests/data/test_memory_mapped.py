@@ -94,13 +94,13 @@ def largest(monkeypatch) -> list[int]:
     """Rows of the largest block that was placed, with blocks of two batches at most."""
     monkeypatch.setattr(kerasish.data.arrays, "_BLOCK_BATCHES", 2)
     rows = [0]
-    placed = kerasish.data.arrays._placed
+    placed = kerasish.data.arrays.placed
 
     def watched(device: Any, dtype: Any, batch: Any) -> Any:
         rows[0] = max(rows[0], *map(len, leaves(batch)))
         return placed(device, dtype, batch)
 
-    monkeypatch.setattr(kerasish.data.arrays, "_placed", watched)
+    monkeypatch.setattr(kerasish.data.arrays, "placed", watched)
     return rows
 
 
