@@ -1,6 +1,7 @@
 """What callbacks share that watch one number: its name, its direction, what is better."""
 
 import math
+from copy import copy
 from typing import Any, ClassVar
 
 from kerasish.hooks import Callback
@@ -27,6 +28,8 @@ class MonitorCallback(Callback):
     """
 
     adds_to_logs: ClassVar[tuple[str, ...] | None] = ()
+    keeps: ClassVar[tuple[str, ...]] = ()
+    """The attributes of a subclass that are its running state."""
 
     def __init__(self, monitor: str, mode: str, min_delta: float) -> None:
         who = type(self).__name__
@@ -45,10 +48,12 @@ class MonitorCallback(Callback):
         self._sign = self._direction()
 
     def state_dict(self) -> dict[str, Any]:
-        return {"known": self._known}
+        return {"known": self._known} | {name: copy(getattr(self, name)) for name in self.keeps}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self._known = state["known"]
+        for name in self.keeps:
+            setattr(self, name, copy(state[name]))
 
     def value(self, logs: Logs | None) -> float | None:
         """The monitored number of this epoch; None in an epoch that does not log it.

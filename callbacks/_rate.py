@@ -15,9 +15,9 @@ def require_free_rate(callback: Callback) -> None:
     Raises: TypeError naming both.
     """
     optimizer: Any = callback.model.optimizer
-    if optimizer._schedule is not None:
+    if optimizer.schedule is not None:
         raise TypeError(f"{type(callback).__name__} expects an optimizer whose learning rate is a "
-                        f"number; got one that follows {optimizer._schedule!r}. Give the optimizer "
+                        f"number; got one that follows {optimizer.schedule!r}. Give the optimizer "
                         "a number, or leave the callback out.")
 
 

@@ -61,6 +61,7 @@ class BackupAndRestore(Callback):
         self.backup_dir, self.save_freq = Path(backup_dir), save_freq
         self.delete_checkpoint = delete_checkpoint
         self._restored = self._kept = self._latest_is_damaged = False
+        self._saved_at = 0
         self._run: Any = None
 
     def listens(self, hook: str) -> bool:
@@ -69,6 +70,7 @@ class BackupAndRestore(Callback):
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         self._run, self._kept = self.model.run, False
+        self._saved_at = self.model.batches_trained
 
     def on_restore(self) -> None:
         if self._restored:
@@ -86,6 +88,7 @@ class BackupAndRestore(Callback):
                 notice(f"{problem} Going on with the backup before it, {str(path)!r}.")
                 self._latest_is_damaged = True
             self.model.load_run_state(state)
+            self._saved_at = self.model.batches_trained
             return
         for problem in problems:
             raise problem
@@ -96,7 +99,7 @@ class BackupAndRestore(Callback):
         if batch is None:
             due = self.save_freq == "epoch" or self.model.interrupted
         else:
-            due = self.model.batches_trained % int(self.save_freq) == 0
+            due = self.model.batches_trained - self._saved_at >= int(self.save_freq)
         if due:
             self._save()
 
@@ -116,6 +119,7 @@ class BackupAndRestore(Callback):
         return [self.backup_dir / _LATEST, self.backup_dir / _PREVIOUS]
 
     def _save(self) -> None:
+        self._saved_at = self.model.batches_trained
         latest, previous = self._paths()
         configuration, tensors = pack(self.model.run_state())
         try:

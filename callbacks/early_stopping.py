@@ -1,6 +1,6 @@
 """Ends training when it no longer helps."""
 
-from typing import Any
+from typing import ClassVar
 
 import torch
 
@@ -8,8 +8,6 @@ from kerasish.progress import notice
 from kerasish.types import Logs
 
 from ._monitor import MonitorCallback, check_number
-
-_STATE = ("best", "best_epoch", "wait", "stopped_epoch", "best_weights")
 
 
 class EarlyStopping(MonitorCallback):
@@ -37,6 +35,9 @@ class EarlyStopping(MonitorCallback):
         >>> EarlyStopping(monitor="val_loss", patience=10).patience
         10
     """
+
+    keeps: ClassVar[tuple[str, ...]] = (
+        "best", "best_epoch", "wait", "stopped_epoch", "best_weights")
 
     def __init__(
         self,
@@ -89,14 +90,6 @@ class EarlyStopping(MonitorCallback):
         if self.best_weights is not None:
             self._say(f"Restoring the weights of the best epoch: {self.best_epoch + 1}")
             self.model.module.load_state_dict(self.best_weights)
-
-    def state_dict(self) -> dict[str, Any]:
-        return super().state_dict() | {name: getattr(self, name) for name in _STATE}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        super().load_state_dict(state)
-        for name in _STATE:
-            setattr(self, name, state[name])
 
     def _say(self, text: str) -> None:
         if self.verbose:

@@ -14,8 +14,6 @@ from kerasish.types import Logs
 from ._monitor import MonitorCallback
 from ._template import Template
 
-_STATE = ("best", "kept", "best_path", "failures", "_saved_at", "_due")
-
 
 class ModelCheckpoint(MonitorCallback):
     """Saves the model, or its weights, at the end of epochs or after a number of batches.
@@ -56,6 +54,8 @@ class ModelCheckpoint(MonitorCallback):
     """
 
     leaves_traces: ClassVar[bool] = True
+    keeps: ClassVar[tuple[str, ...]] = (
+        "best", "kept", "best_path", "failures", "_saved_at", "_due")
 
     def __init__(
         self,
@@ -136,16 +136,6 @@ class ModelCheckpoint(MonitorCallback):
         if due:
             self._epoch, self._due = epoch, False
             self._consider(self.model.batch, logs)
-
-    def state_dict(self) -> dict[str, Any]:
-        own = {name: getattr(self, name) for name in _STATE}
-        return super().state_dict() | own | {"kept": list(self.kept)}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        super().load_state_dict(state)
-        for name in _STATE:
-            setattr(self, name, state[name])
-        self.kept = list(self.kept)
 
     def _consider(self, batch: int, logs: Logs | None) -> None:
         """Saves the model, unless it is to be the best and is not."""

@@ -1,16 +1,13 @@
 """Lowers the learning rate when it no longer helps to go on with it."""
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from kerasish.checks import check_count, check_positive
-from kerasish.checks import check_number as check_within
+from kerasish.checks import check_count, check_number, check_positive
 from kerasish.progress import notice
 from kerasish.types import Logs
 
 from ._monitor import MonitorCallback
 from ._rate import LOGGED, log_rate, require_free_rate
-
-_STATE = ("best", "wait", "cooldown_counter")
 
 
 class ReduceLROnPlateau(MonitorCallback):
@@ -43,6 +40,7 @@ class ReduceLROnPlateau(MonitorCallback):
     """
 
     adds_to_logs: ClassVar[tuple[str, ...] | None] = LOGGED
+    keeps: ClassVar[tuple[str, ...]] = ("best", "wait", "cooldown_counter")
 
     def __init__(
         self,
@@ -62,7 +60,7 @@ class ReduceLROnPlateau(MonitorCallback):
                              f"rate; got {factor!r}. 0.1 is usual.")
         self.patience = check_count("ReduceLROnPlateau(patience)", patience)
         self.cooldown = check_count("ReduceLROnPlateau(cooldown)", cooldown)
-        self.min_lr = check_within("ReduceLROnPlateau(min_lr)", min_lr, 0, fix="0 is no limit.")
+        self.min_lr = check_number("ReduceLROnPlateau(min_lr)", min_lr, 0, fix="0 is no limit.")
         self.verbose = verbose
         self._start()
 
@@ -99,11 +97,3 @@ class ReduceLROnPlateau(MonitorCallback):
         if self.verbose:
             notice(f"Epoch {epoch + 1}: {self.monitor} has stalled; the learning rate goes from "
                    f"{before:g} to {optimizer.learning_rate:g}")
-
-    def state_dict(self) -> dict[str, Any]:
-        return super().state_dict() | {name: getattr(self, name) for name in _STATE}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        super().load_state_dict(state)
-        for name in _STATE:
-            setattr(self, name, state[name])

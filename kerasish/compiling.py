@@ -36,8 +36,6 @@ class Compilable(Trainer):
     """The names of the metrics that see sample weights."""
     compile_arguments: Mapping[str, Any] = MappingProxyType({})
     """What `compile` was given, as it was given."""
-    steps_per_execution = 1
-    """Batches from one call of the batch hooks to the next."""
 
     def compile(
         self,
@@ -84,7 +82,7 @@ class Compilable(Trainer):
     def _loss_for(self, loss: Any, loss_weights: Any, ending: Any) -> Loss:
         if loss is not None:
             return for_outputs(loss, loss_weights, ending, losses.get)
-        if type(self).train_step is Trainer.train_step:
+        if not self.answers_names:
             raise TypeError("compile(loss) expects a loss to train with; got None. Write "
                             "loss='mse', for instance; None is for a class with a train_step that "
                             "has losses of its own.")

@@ -14,6 +14,7 @@ from kerasish.naming import snake_case
 from kerasish.parameter import Parameter
 from kerasish.paths import joined, values, walk
 from kerasish.registry import nearest
+from kerasish.training import on_host
 
 
 class Weight(NamedTuple):
@@ -143,7 +144,7 @@ class Contents:
 
         Raises: RuntimeError before build.
         """
-        return [_array(weight.tensor) for weight in self._weights("get_weights()")]
+        return [on_host(weight.tensor).copy() for weight in self._weights("get_weights()")]
 
     def set_weights(self, weights: Any) -> None:
         """Copies arrays into `weights`; all of them fit, or nothing is changed.
@@ -227,9 +228,3 @@ def _fitting(weight: Weight, value: Any) -> Tensor:
                          f"for {weight.path!r}, of {weight.layer!r}; got {tuple(given.shape)}. "
                          "Give them in the order of get_weights().")
     return given.detach() if isinstance(given, Tensor) else torch.tensor(given)
-
-
-def _array(tensor: Tensor) -> Any:
-    if tensor.dtype == torch.bfloat16:
-        tensor = tensor.float()  # numpy has no such type
-    return tensor.detach().cpu().contiguous().numpy().copy()

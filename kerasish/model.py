@@ -121,7 +121,7 @@ class Model(Savable, Resumable, Contents):
                                 validation_steps, validation_batch_size)
         plan = make_plan(x, y, sample_weight, batch_size=batch_size, epochs=epochs,
                          initial_epoch=initial_epoch, steps=steps_per_epoch, shuffle=shuffle,
-                         seed=seed, validation=validation, trial_batches=int(fast_dev_run),
+                         seed=seed, validation=validation, trial=fast_dev_run,
                          overfit_batches=overfit_batches)
         history = History()
         hooks = self._hooks("fit", callbacks, verbose, plan.batches_an_epoch, history,
@@ -210,6 +210,7 @@ class Model(Savable, Resumable, Contents):
         with self._training_alone("train_on_batch"), self.cleared_after(gathers=True):
             with mode(self.module.modules(), training=True), torch.inference_mode():
                 self.record(scores, self.train_step(*batch), *batch)
+                self.batches_trained += 1
         return _answer(scores.final_results(), return_dict)
 
     def test_on_batch(

@@ -107,7 +107,7 @@ def make_plan(
     shuffle: bool,
     seed: int | None,
     validation: "Validation",
-    trial_batches: int = 0,
+    trial: bool = False,
     overfit_batches: int | None = None,
 ) -> Plan:
     """Checks the arguments of `Model.fit`, which describes them.
@@ -131,10 +131,10 @@ def make_plan(
         _check_freq(validation.freq),
         seed is not None,
     )
-    if trial_batches:
+    if trial:
         first = plan.epochs.start
-        plan = plan._replace(epochs=range(first, first + 1), steps=trial_batches,
-                             validation_steps=trial_batches, validation_freq=1)
+        plan = plan._replace(epochs=range(first, first + 1), steps=1, validation_steps=1,
+                             validation_freq=1)
     return plan
 
 

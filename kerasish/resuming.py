@@ -122,15 +122,15 @@ def _load_trainer(trainer: Trainer, state: dict[str, Any]) -> None:
 
 def _load_callbacks(hooks: Iterable[Callback], states: list[Any]) -> None:
     """Gives each callback the state of the one that was in its place among those of its class."""
-    left = list(states)
+    left: dict[str, list[Any]] = {}
+    for name, state in states:
+        left.setdefault(name, []).append(state)
     for callback in hooks:
         name = type(callback).__name__
-        kept = next((each for each in left if each[0] == name), None)
-        if kept is None:
-            notice(f"{name} was not in the run that is gone on with: it begins anew.")
+        if left.get(name):
+            callback.load_state_dict(left[name].pop(0))
         else:
-            left.remove(kept)
-            callback.load_state_dict(kept[1])
+            notice(f"{name} was not in the run that is gone on with: it begins anew.")
 
 
 def _require_same_run(run: Run, state: dict[str, Any]) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from kerasish.data import Batch
 from kerasish.hooks import CallbackList
-from kerasish.metrics import RunningLogs
+from kerasish.metrics import RunningLogs, Scores
 from kerasish.plan import Plan
 from kerasish.types import Device
 
@@ -45,10 +45,12 @@ class Run:
             self.hooks.on_epoch_begin(epoch, {})
         return self.plan.source.epoch(epoch, self.plan.steps, self.batch)
 
-    def teller(self, trainer: Any) -> Callable[[int], None]:
-        """What tells the callbacks that a batch is done."""
+    def teller(self, scores: Scores) -> Callable[[int], None] | None:
+        """What tells the callbacks that a batch is done; None if none of them listens."""
         ticks, end = (self.hooks.listeners("on_train_batch_end", each) for each in (True, False))
-        settled, scores = self.hooks.listeners("on_settled"), trainer.scores
+        settled = self.hooks.listeners("on_settled")
+        if not (ticks or end or settled):
+            return None
 
         def tell(batch: int) -> None:
             if end:

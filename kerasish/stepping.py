@@ -28,8 +28,6 @@ class Stepper:
 
     batch = 0
     """The batch of the epoch that is being trained."""
-    batches_trained = 0
-    """Batches trained in all fits so far: logs that go on across fits count with them."""
     unwound = False
     """Whether the first step of this fit has left nothing saved; looked at once a fit."""
     _after_backward: tuple[Hook, ...] = ()
@@ -102,7 +100,6 @@ class Stepper:
             hook(self.batch)
         if self.optimizer.step(self._rows):
             self.optimizer.zero_grad()
-        self.batches_trained += 1
 
     def require_unwound(self) -> None:
         """Refuses a module whose backward did not take back all that its forward saved.

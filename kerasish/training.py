@@ -22,6 +22,8 @@ class Trainer(Stepper):
 
     device: torch.device
 
+    batches_trained = 0
+    """Batches trained in all fits so far: logs that go on across fits count with them."""
     stop_training = False
     """Set it in a hook to end training after the batch or the epoch."""
     interrupted = False
@@ -83,25 +85,25 @@ class Trainer(Stepper):
     def train_epoch(self, batches: Iterable[Batch], run: Run) -> None:
         """One pass over the batches that are left; nothing in it waits for the device."""
         begin, every = run.hooks.listeners("on_train_batch_begin"), self.steps_per_execution
-        scores, tell, untold = self.scores, run.teller(self), False
-        if not run.batch:
+        scores, tell, first = self.scores, run.teller(self.scores), run.batch
+        if not first:
             scores.reset()
-        self.batch = run.batch - 1
+        self.batch = first - 1
         with torch.inference_mode():
-            for self.batch, (x, y, sample_weight) in enumerate(batches, run.batch):
+            for self.batch, (x, y, sample_weight) in enumerate(batches, first):
                 if begin and self.batch % every == 0:
                     for hook in begin:
                         hook(self.batch, {})
                 outcome = self.train_step(x, y, sample_weight)
+                self.batches_trained += 1
                 self.record(scores, outcome, x, y, sample_weight)
                 if not self.unwound:
                     self.require_unwound()
-                if untold := (self.batch + 1) % every != 0:
-                    continue
-                tell(self.batch)
+                if tell and (self.batch + 1) % every == 0:
+                    tell(self.batch)
                 if self.stop_training or self.interrupted:
                     break
-            if untold:
+            if tell and self.batch >= first and (self.batch + 1) % every:
                 tell(self.batch)
 
     def test_epoch(self, batches: Iterable[Batch], hooks: CallbackList) -> dict[str, float]:
@@ -133,14 +135,15 @@ class Trainer(Stepper):
             for batch, (x, _, _) in enumerate(batches):
                 for hook in begin:
                     hook(batch, {})
-                outputs.append(mapped(_on_host, self.predict_step(x)))
+                outputs.append(mapped(on_host, self.predict_step(x)))
                 for hook in end:
                     hook(batch, {"outputs": outputs[-1]})
         hooks.on_predict_end({})
         return outputs
 
 
-def _on_host(output: Tensor) -> Any:
+def on_host(output: Tensor) -> Any:
+    """The tensor as a numpy array."""
     if output.dtype == torch.bfloat16:
         output = output.float()  # numpy has no such type
     return output.cpu().numpy()

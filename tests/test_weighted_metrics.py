@@ -206,9 +206,9 @@ def test_weights_in_a_tuple_go_by_place_and_train() -> None:
 
 
 @pytest.mark.parametrize(("weights", "message"), [
-    ({"a": WEIGHTS, "c": WEIGHTS}, "sample_weight expects one tensor, or one for each of the "
-                                   "outputs"),
-    ((WEIGHTS, WEIGHTS), "in a dict; got"),
+    ({"a": WEIGHTS, "c": WEIGHTS}, r"one array, or one for each of the outputs \['a', 'b'\]; "
+                                   r"got \['a', 'c'\]\. Write None"),
+    ((WEIGHTS, WEIGHTS), r"for each of the outputs \['a', 'b'\]; got \[0, 1\]\. Write None"),
     ({"a": WEIGHTS[:, None]}, "expects one weight a sample"),
     ({"a": WEIGHTS[:5]}, "as many samples in all arrays; got 6 in x and 5 in sample_weight"),
 ])
@@ -218,7 +218,7 @@ def test_weights_that_do_not_fit_the_outputs_are_refused(weights: Any, message: 
 
 
 def test_weights_by_output_need_several_outputs() -> None:
-    with pytest.raises(ValueError, match="sample_weight expects one tensor"):
+    with pytest.raises(ValueError, match=r"one array for a model with one output; got \['a'\]"):
         one().fit(X, Y, sample_weight={"a": WEIGHTS}, verbose=0)
 
 

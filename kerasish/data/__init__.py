@@ -6,7 +6,7 @@ from kerasish.data.class_weights import class_weights
 from kerasish.data.convert import as_tensor, as_tensors
 from kerasish.data.loaders import LoaderSource
 from kerasish.data.sources import ArraySource, Source
-from kerasish.data.streams import Stream
+from kerasish.data.streams import StreamSource
 
-__all__ = ["ArraySource", "Arrays", "Batch", "LoaderSource", "Source", "Stream", "as_tensor",
+__all__ = ["ArraySource", "Arrays", "Batch", "LoaderSource", "Source", "StreamSource", "as_tensor",
            "as_tensors", "class_weights", "source_of"]

@@ -8,12 +8,12 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset
 
 from kerasish.data.arrays import Batch
 from kerasish.data.sources import ORDER
-from kerasish.data.streams import Stream
+from kerasish.data.streams import StreamSource
 from kerasish.random import derived_generator
 from kerasish.trees import mapped
 
 
-class LoaderSource(Stream):
+class LoaderSource(StreamSource):
     """A DataLoader: what shuffles in it draws from the seed, unless it has a generator of its own.
 
     Args:

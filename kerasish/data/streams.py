@@ -16,7 +16,7 @@ from kerasish.random import global_states, set_global_states
 from kerasish.types import Device
 
 
-class Stream(Source):
+class StreamSource(Source):
     """Batches from anything that can be iterated.
 
     Each is (x,), (x, y) or (x, y, sample weights) in a tuple or a list, or x alone.
@@ -48,19 +48,19 @@ class Stream(Source):
         self._left = chain([raw], self._left)
         return self._checked(raw, self._taken)
 
-    def on(self, device: Device, dtype: torch.dtype) -> "Stream":
+    def on(self, device: Device, dtype: torch.dtype) -> "StreamSource":
         self._place = device, dtype
         return self
 
-    def weighted(self, weights: Any) -> "Stream":
+    def weighted(self, weights: Any) -> "StreamSource":
         self._weights = weights
         return self
 
-    def take(self, batches: int) -> "Stream":
+    def take(self, batches: int) -> "StreamSource":
         if self._left is None:
             self._begin(0)
         kept = list(islice(self._left or (), batches))
-        return Stream(kept, self.who, len(kept))
+        return StreamSource(kept, self.who, len(kept))
 
     def epoch(self, number: int, steps: int | None = None, start: int = 0) -> Iterator[Batch]:
         if self._awaited is not None:

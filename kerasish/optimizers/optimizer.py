@@ -114,7 +114,7 @@ class Optimizer(Configured):
     @property
     def learning_rate(self) -> float:
         """The rate of the next update; may be set at any time, to a number or a schedule."""
-        return self._schedule(self.iterations) if self._schedule else self._rate
+        return self.schedule(self.iterations) if self.schedule else self._rate
 
     @learning_rate.setter
     def learning_rate(self, value: Rate) -> None:
@@ -122,7 +122,7 @@ class Optimizer(Configured):
         if isinstance(value, type):
             raise TypeError(f"{who} expects a number, or a schedule; got the class "
                             f"{value.__name__}. Write {value.__name__}(...), an instance.")
-        self._schedule = value if callable(value) else None
+        self.schedule = value if callable(value) else None
         self._rate = math.nan if callable(value) else check_rate(who, value)
 
     def build(self, parameters: Iterable[Parameter]) -> "Optimizer":
@@ -130,8 +130,8 @@ class Optimizer(Configured):
 
         Raises: TypeError or ValueError for a schedule that gives no rate.
         """
-        if self._schedule is not None:
-            check_schedule(f"{type(self).__name__}(learning_rate)", self._schedule, self.iterations)
+        if self.schedule is not None:
+            check_schedule(f"{type(self).__name__}(learning_rate)", self.schedule, self.iterations)
         self.parameters, self.built = list(dict.fromkeys(parameters)), True
         self.flats = flatten(self.parameters)
         with torch.inference_mode(False):  # slots outlive every step
@@ -239,7 +239,7 @@ class Optimizer(Configured):
         self.gathered_batches = self.gathered_rows = 0
 
     def _update(self) -> None:
-        rate = self._schedule(self.iterations) if self._schedule else self._rate
+        rate = self.schedule(self.iterations) if self.schedule else self._rate
         for multiplier, w, g, slots, sizes, decaying in self._segments:
             self.rate, self.sizes = rate * multiplier, sizes
             if self.weight_decay:

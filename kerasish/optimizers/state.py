@@ -22,7 +22,7 @@ def state_of(optimizer: Any) -> dict[str, Any]:
     with torch.inference_mode(False):
         return {
             **{name: getattr(optimizer, name) for name in _COUNTS},
-            "learning_rate": optimizer.learning_rate if optimizer._schedule is None else None,
+            "learning_rate": optimizer.learning_rate if optimizer.schedule is None else None,
             "slots": {slot: [_copy(place) for place in _places(optimizer, slot)]
                       for slot in optimizer.kept},
             "gradients": [_copy(parameter.grad) for parameter in waiting],
@@ -40,7 +40,7 @@ def load_state(optimizer: Any, state: Mapping[str, Any]) -> None:
     rate = state["learning_rate"]
     if rate is not None:
         rate = check_rate(f"{who}['learning_rate']", rate)
-    elif optimizer._schedule is None:
+    elif optimizer.schedule is None:
         raise ValueError(f"{who} expects the learning rate of {optimizer!r}; got the state of one "
                          "with a schedule. Give this one the same schedule first.")
     _check_names(who, "slots", state["slots"], optimizer.kept)

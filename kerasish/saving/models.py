@@ -45,7 +45,7 @@ def _encode_training(model: Any) -> tuple[dict[str, Any], dict[str, Tensor]]:
     optimizer, numbers, slots = model.optimizer, None, {}
     if optimizer.built:
         state = optimizer.state_dict()
-        numbers = {**{name: state[name] for name in PLAIN}, "schedule": optimizer._schedule}
+        numbers = {**{name: state[name] for name in PLAIN}, "schedule": optimizer.schedule}
         paths = [path for path, _ in model.module.named_parameters()]
         kept = state["slots"] | ({"gradients": state["gradients"]} if state["gradients"] else {})
         slots = {f"optimizer.{slot}.{path}": value for slot, values in kept.items()
