@@ -21,8 +21,10 @@ class BackupAndRestore(Callback):
     A run that was killed, interrupted or stopped by an error, and is then started again by the same
     script with the same `seed`, ends with the same weights, slots, history and states of callbacks
     as one that was never disturbed, to the bit: on the same device and build, with as many threads.
-    What the data set draws from the global generators of Python, numpy and torch is repeated, too;
-    generators of its own are not known here.
+    What the data set draws from the global generators of Python, numpy and torch, and a DataLoader
+    from its own, is repeated, too. Other generators are not known here, nor is what an iterator has
+    given, what a sequence has shuffled in `on_epoch_end`, or what workers have drawn that outlive a
+    pass (persistent_workers=True).
 
     A run that ends, early stopping included, takes its backup away; after Ctrl-C, an error, or a
     loss that is not a number, the backup stays. Each fit needs a folder of its own. An instance

@@ -8,6 +8,7 @@ from kerasish.hooks import Callback
 from kerasish.module import Module
 from kerasish.optimizers import Optimizer
 from kerasish.paths import values
+from kerasish.plan import Plan
 from kerasish.progress import notice
 from kerasish.random import global_states, set_global_states
 from kerasish.running import Run
@@ -44,6 +45,7 @@ class Resumable(Trainer):
             "scores": self.scores.state_dict() if inside else None,
             "noise": run.noise.state() if inside else None,
             "source": run.plan.source.state_dict(),
+            "validation": run.plan.validation.state_dict() if run.plan.validation else None,
             "random": global_states(),
             "callbacks": [[type(each).__name__, each.state_dict()] for each in run.hooks],
         }
@@ -63,7 +65,7 @@ class Resumable(Trainer):
         run.epoch, run.batch, run.logs = state["epoch"], state["batch"], dict(state["logs"])
         run.noise = run.plan.noise(run.epoch, self.device)
         run.noise.load(state["noise"])
-        run.plan.source.load_state_dict(state["source"])
+        _load_places(run.plan, state)
         if state["scores"] is not None:
             self.scores.load_state_dict(state["scores"], self.device)
         self.stop_training, self.epochs_trained = state["stop_training"], state["epochs_trained"]
@@ -131,6 +133,16 @@ def _load_callbacks(hooks: Iterable[Callback], states: list[Any]) -> None:
             callback.load_state_dict(left[name].pop(0))
         else:
             notice(f"{name} was not in the run that is gone on with: it begins anew.")
+
+
+def _load_places(plan: Plan, state: dict[str, Any]) -> None:
+    """Puts the data back to where they were, as far as they can be."""
+    for source, place in ((plan.source, state["source"]), (plan.validation, state["validation"])):
+        if source is not None and place is not None:
+            source.load_state_dict(place)
+            if not source.restarts and not state["batch"]:
+                notice(f"fit cannot put {source!r} back to where it was: it goes on with the "
+                       "batches that come next.")
 
 
 def _require_same_run(run: Run, state: dict[str, Any]) -> None:

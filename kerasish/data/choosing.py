@@ -10,7 +10,7 @@ from kerasish.checks import check_count
 from kerasish.data.arrays import Arrays
 from kerasish.data.loaders import LoaderSource, loader_of
 from kerasish.data.sources import ArraySource, Source
-from kerasish.data.streams import StreamSource, given_one_by_one
+from kerasish.data.streams import Sequence, StreamSource
 
 
 def source_of(
@@ -56,10 +56,11 @@ def _stream(x: Any, who: str) -> StreamSource:
     if isinstance(x, type):
         raise TypeError(f"{who}(x) expects samples, or what brings batches of them; got {x!r}. "
                         "Give it an array, for instance.")
+    has_numbers = hasattr(x, "__getitem__") and hasattr(x, "__len__")
+    if has_numbers and (hasattr(x, "on_epoch_end") or not isinstance(x, Iterable)):
+        return StreamSource(Sequence(x), who, len(x))
     if callable(x) or isinstance(x, Iterable):
         return StreamSource(x, who, len(x) if isinstance(x, list) else None)
-    if hasattr(x, "__getitem__") and hasattr(x, "__len__"):
-        return StreamSource(given_one_by_one(x), who, len(x))
     raise TypeError(f"{who}(x) expects samples, or what brings batches of them; got "
                     f"{type(x).__name__}. Give it an array, for instance.")
 

@@ -30,12 +30,11 @@ class LoaderSource(StreamSource):
         self._parts = [each for each in (loader, sampler, batch_sampler) if each is not None]
         drawing = [each for each in self._parts if hasattr(each, "generator")]
         self._to_seed = [each for each in drawing if each.generator is None]
-        self._own = [each.generator for each in drawing if each.generator is not None]
+        self._generators = [each.generator for each in drawing if each.generator is not None]
 
     @contextmanager
     def _seeded(self, number: int) -> Iterator[None]:
         """What draws has bound its generator once the first batch is there; then it is put back."""
-        self._own_states = [generator.get_state() for generator in self._own]
         for part in self._parts:
             if hasattr(part, "set_epoch"):
                 part.set_epoch(number)
@@ -50,10 +49,6 @@ class LoaderSource(StreamSource):
     def _checked(self, raw: Any, number: int) -> Batch:
         """Several inputs in a tuple come back from torch as a list of tensors."""
         return super()._checked(mapped(lambda part: part, raw), number)
-
-    def _put_own_states(self, states: Any) -> None:
-        for generator, state in zip(self._own, states, strict=True):
-            generator.set_state(state)
 
 
 def loader_of(dataset: Dataset[Any], batch_size: int, shuffle: bool) -> DataLoader[Any]:

@@ -1,6 +1,6 @@
 """Batches that come by themselves: iterables, functions that make them, iterators."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from contextvars import copy_context
 from itertools import chain, islice
@@ -37,7 +37,8 @@ class StreamSource(Source):
         self._number = self._taken = 0
         self._has_targets: bool | None = None
         self._outside = copy_context()  # where the user's data runs, as if there were no training
-        self._random: dict[str, Any] | None = None
+        self._generators: list[torch.Generator] = []  # the user's own
+        self._began: dict[str, Any] | None = None
         self._awaited: dict[str, Any] | None = None
 
     def first(self) -> Batch:
@@ -64,7 +65,7 @@ class StreamSource(Source):
 
     def epoch(self, number: int, steps: int | None = None, start: int = 0) -> Iterator[Batch]:
         if self._awaited is not None:
-            self._go_on(number, start)
+            self._go_on(number, steps, start)
         elif steps is None and not (self._left is not None and self._is_at(number)):
             self._begin(number)
         elif self._left is None or not (self._number or self._taken):
@@ -72,7 +73,9 @@ class StreamSource(Source):
         return self._pass() if steps is None else self._steps(steps - start)
 
     def from_start(self, steps: int | None = None) -> Iterator[Batch]:
-        if self.restarts and self._taken:
+        if self._awaited is not None:
+            self._go_on(0, None, 0)
+        elif self.restarts and self._taken:
             self._begin(0)
         return self.epoch(0, steps)
 
@@ -117,7 +120,7 @@ class StreamSource(Source):
                 f"ended after {self._taken} batches and cannot begin anew. Give a function that "
                 "makes it, or a list; or ask for fewer epochs or steps."
             )
-        self._number, self._taken, self._random = number, 0, global_states()
+        self._number, self._taken, self._began = number, 0, self._random_states()
         with torch.inference_mode(False), self._seeded(number):
             self._left = self._outside.run(self._iterator)
             first = self._outside.run(next, self._left, _END)
@@ -142,20 +145,27 @@ class StreamSource(Source):
     def state_dict(self) -> dict[str, Any]:
         if self._awaited is not None:
             return self._awaited
-        return {"number": self._number, "taken": self._taken, "random": self._random,
-                "generators": self._own_states}
+        return {"number": self._number, "taken": self._taken, "began": self._began,
+                "now": self._random_states()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self._awaited = state
 
-    _own_states: tuple[Any, ...] | list[Any] = ()
-    """Where the user's own generators were when the pass began."""
+    def _random_states(self) -> dict[str, Any]:
+        """Where the generators are that the user's data may draw from."""
+        return {"everyone's": global_states(),
+                "own": [generator.get_state() for generator in self._generators]}
 
-    def _put_own_states(self, states: Any) -> None:
-        """Puts the user's own generators where they were."""
+    def _put_back(self, states: dict[str, Any]) -> None:
+        set_global_states(states["everyone's"])
+        for generator, state in zip(self._generators, states["own"], strict=True):
+            generator.set_state(state)
 
-    def _go_on(self, number: int, start: int) -> None:
-        """Goes through the pass again up to its place, drawing the same random numbers."""
+    def _go_on(self, number: int, steps: int | None, start: int) -> None:
+        """Comes to the place that was put away: by a new pass, or by going through its own again.
+
+        The global generators are left as they are: the run puts them back itself.
+        """
         state, self._awaited = self._awaited or {}, None
         if not self.restarts:
             if start:
@@ -167,13 +177,15 @@ class StreamSource(Source):
             if self._left is None:
                 self._begin(number)
             return
-        before = global_states()
-        self._left = None
-        if start or state["taken"]:
-            if state["random"] is not None:
-                set_global_states(state["random"])
-            self._put_own_states(state["generators"])
-        self._begin(state["number"] if start or state["taken"] else number)
+        before, self._left = global_states(), None
+        is_over = state["taken"] and steps is None and not start
+        if is_over or state["began"] is None:
+            self._put_back(state["now"])
+            set_global_states(before)
+            self._begin(number)
+            return
+        self._put_back(state["began"])
+        self._begin(state["number"])
         for _ in range(state["taken"]):
             self._next()
         set_global_states(before)
@@ -208,9 +220,10 @@ class StreamSource(Source):
         return x, y, sample_weight
 
     def __repr__(self) -> str:
-        name = getattr(self._give, "__name__", None)
-        return f"the function {name}" if name and callable(self._give) else (
-            f"a {type(self._give).__name__}")
+        give = self._give
+        if callable(give) and hasattr(give, "__name__"):
+            return f"the function {give.__name__}"
+        return f"a {type(give.batches if isinstance(give, Sequence) else give).__name__}"
 
 
 _END: Any = object()
@@ -228,6 +241,21 @@ def _is_tensor(part: Any) -> bool:
         part.requires_grad or part.is_complex())
 
 
-def given_one_by_one(sequence: Any) -> Callable[[], Iterable[Any]]:
-    """The items of what has a length and items, but cannot be iterated, as Keras' sequences."""
-    return lambda: (sequence[i] for i in range(len(sequence)))
+class Sequence:
+    """Whole batches by their number, as from Keras' PyDataset, in an iterable.
+
+    `on_epoch_begin` and `on_epoch_end`, where there are any, are called around each pass.
+    """
+
+    def __init__(self, batches: Any) -> None:
+        self.batches = batches
+
+    def __iter__(self) -> Iterator[Any]:
+        self._tell("on_epoch_begin")
+        for number in range(len(self.batches)):
+            yield self.batches[number]
+        self._tell("on_epoch_end")
+
+    def _tell(self, hook: str) -> None:
+        if hasattr(self.batches, hook):
+            getattr(self.batches, hook)()

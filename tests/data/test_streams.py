@@ -25,6 +25,53 @@ def model() -> Model:
     return made
 
 
+# ---- Keras' sequences ----------------------------------------------------------------------------
+
+
+class Shuffled:
+    """Batches by number, as users of Keras write them."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def __len__(self) -> int:
+        return len(BATCHES)
+
+    def __getitem__(self, number: int) -> Any:
+        self.told.append(str(number))
+        return BATCHES[number]
+
+    def on_epoch_begin(self) -> None:
+        self.told.append("begin")
+
+    def on_epoch_end(self) -> None:
+        self.told.append("end")
+
+
+class Iterated(Shuffled):
+    """Those before Keras 3 could be iterated, without an end in some versions."""
+
+    def __iter__(self) -> Any:
+        while True:
+            yield from (self[number] for number in range(len(self)))
+
+
+@pytest.mark.parametrize("kind", [Shuffled, Iterated])
+def test_a_sequence_is_told_when_a_pass_begins_and_ends(kind: type[Shuffled]) -> None:
+    sequence = kind()
+    model().fit(sequence, epochs=2, verbose=0)
+    assert sequence.told == ["begin", "0", "1", "2", "3", "end"] * 2
+
+
+def test_a_sequence_may_leave_the_hooks_out() -> None:
+    class Bare:
+        __len__, __getitem__ = Shuffled.__len__, lambda self, number: BATCHES[number]
+
+    trained = model()
+    trained.fit(Bare(), epochs=2, verbose=0)
+    assert trained.batches_trained == 8
+
+
 # ---- batches ------------------------------------------------------------------------------------
 
 

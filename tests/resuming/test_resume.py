@@ -3,6 +3,7 @@
 import os
 import signal
 from collections.abc import Callable, Iterator
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -107,13 +108,15 @@ SOURCES: dict[str, Callable[[], Any]] = {
 }
 
 
-def fitted(source: Any, folder: Path, *more: Callback, seed: int = 1, **arguments: Any) -> Model:
+def fitted(
+    source: Any, folder: Path, *more: Callback, seed: int = 1, saves: Any = 4, **arguments: Any
+) -> Model:
     set_seed(0)
     model = Model(Linear(6), Tanh(), Dropout(0.2), Linear(1), device="cpu")
     model.compile("adam", "mse", metrics=["mae"])
     size = BATCH if isinstance(source, Dataset) else None
     settings = {"epochs": 3, "seed": seed, "verbose": 0, "batch_size": size} | arguments
-    model.fit(source, callbacks=[*more, BackupAndRestore(folder, 4)], **settings)
+    model.fit(source, callbacks=[*more, BackupAndRestore(folder, saves)], **settings)
     return model
 
 
@@ -124,17 +127,47 @@ def same(one: Model, two: Model) -> bool:
         one.history.history == two.history.history)
 
 
+@pytest.mark.parametrize("saves", [4, "epoch"])
 @pytest.mark.parametrize("steps", [None, 7])
-@pytest.mark.parametrize("batch", [3, 9, 14, 20])
+@pytest.mark.parametrize("batch", [3, 10, 14, 20])
 @pytest.mark.parametrize("name", SOURCES)
 def test_every_source_that_restarts_is_put_back_to_its_place(
-    name: str, batch: int, steps: int | None, tmp_path: Path
+    name: str, batch: int, steps: int | None, saves: Any, tmp_path: Path
 ) -> None:
-    make = SOURCES[name]
-    whole = fitted(make(), tmp_path / "whole", steps_per_epoch=steps)
+    make, settings = SOURCES[name], {"steps_per_epoch": steps, "saves": saves}
+    whole = fitted(make(), tmp_path / "whole", **settings)
     with pytest.raises(Disturbance):
-        fitted(make(), tmp_path / "run", At(batch, fail), steps_per_epoch=steps)
-    assert same(whole, fitted(make(), tmp_path / "run", steps_per_epoch=steps))
+        fitted(make(), tmp_path / "run", At(batch, fail), **settings)
+    assert same(whole, fitted(make(), tmp_path / "run", **settings))
+
+
+@pytest.mark.parametrize("freq", [1, 2])
+@pytest.mark.parametrize("batch", [5, 10, 14, 20])
+@pytest.mark.parametrize("name", SOURCES)
+def test_what_is_validated_on_is_put_back_too(
+    name: str, batch: int, freq: int, tmp_path: Path
+) -> None:
+    def start(folder: str, *more: Callback) -> Model:
+        validation = SOURCES[name]()
+        arguments = {"validation_batch_size": BATCH} if isinstance(validation, Dataset) else {}
+        return fitted(list(batches()), tmp_path / folder, *more, validation_data=validation,
+                      validation_steps=4, validation_freq=freq, **arguments)
+
+    whole = start("whole")
+    with pytest.raises(Disturbance):
+        start("run", At(batch, fail))
+    assert same(whole, start("run"))
+
+
+def test_an_iterator_goes_on_with_what_comes_next(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    endless = {"steps_per_epoch": 10, "saves": "epoch", "epochs": 2}
+    with pytest.raises(Disturbance):
+        fitted(cycle(batches()), tmp_path, At(12, fail), **endless)
+    model = fitted(cycle(batches()), tmp_path, **endless)
+    assert model.batches_trained == 20
+    assert "cannot put a cycle back to where it was" in capsys.readouterr().err
 
 
 def test_an_iterator_cannot_be_put_back_within_an_epoch(tmp_path: Path) -> None:
