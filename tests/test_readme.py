@@ -7,7 +7,16 @@ from typing import Any
 import pytest
 import torch
 
-from kerasish import constraints, containers, layers, losses, metrics, optimizers, schedules
+from kerasish import (
+    callbacks,
+    constraints,
+    containers,
+    layers,
+    losses,
+    metrics,
+    optimizers,
+    schedules,
+)
 from kerasish.gradcheck import GradientMismatch
 
 README = (Path(__file__).resolve().parent.parent / "README.md").read_text(encoding="utf-8")
@@ -37,12 +46,12 @@ def test_the_module_of_ones_own_is_proved_and_a_wrong_one_is_named() -> None:
                      r"give -?[\d.]+;", str(error.value))
 
 
-PACKAGES = (layers, containers, losses, metrics, optimizers, schedules)
+PACKAGES = (layers, containers, losses, metrics, optimizers, schedules, callbacks)
 IN_THREE = {"AvgPool", "AdaptiveMaxPool", "AdaptiveAvgPool", "ZeroPad", "ReflectionPad",
             "ReplicationPad", "CircularPad"}
 """Listed without the 1d, 2d and 3d behind their names."""
 BASES = {"Loss", "Metric", "Held", "ElementwiseMean", "FunctionMetric", "LossMetric", "Optimizer",
-         "FlatParameters", "RunningLogs", "Scores", "Schedule"}
+         "FlatParameters", "RunningLogs", "Scores", "Schedule", "Callback", "CallbackList"}
 """What users derive from, or never name."""
 
 
