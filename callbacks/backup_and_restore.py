@@ -26,9 +26,9 @@ class BackupAndRestore(Callback):
     given, what a sequence has shuffled in `on_epoch_end`, or what workers have drawn that outlive a
     pass (persistent_workers=True).
 
-    A run that ends, early stopping included, takes its backup away; after Ctrl-C, an error, or a
-    loss that is not a number, the backup stays. Each fit needs a folder of its own. An instance
-    restores once: a later fit with it begins anew.
+    A run that ends, early stopping included, takes its backup away; after Ctrl-C or an error it
+    stays, and after a loss that is not a number that from before it does. Each fit needs a folder
+    of its own. An instance restores once: a later fit with it begins anew.
 
     Raises: ValueError for settings out of range; in fit, for the backup of another run; OSError if
         a backup cannot be written. ModelFileError if no backup in the folder can be read.
@@ -96,6 +96,7 @@ class BackupAndRestore(Callback):
             raise problem
 
     def on_settled(self, epoch: int, batch: int | None = None) -> None:
+        self._kept = self._kept or self.model.diverged  # what was saved before that is of use
         if self._kept:
             return  # what comes after Ctrl-C is not part of the run
         if batch is None:

@@ -34,9 +34,12 @@ def check_index(who: str, value: Any) -> int:
         >>> check_index("AUC(axis)", -1)
         -1
     """
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise ValueError(f"{who} expects a whole number; got {value!r}. -1, for instance, is one.")
-    return value
+    try:
+        if not isinstance(value, bool):
+            return operator.index(value)
+    except TypeError:
+        pass
+    raise ValueError(f"{who} expects a whole number; got {value!r}. -1, for instance, is one.")
 
 
 def check_number(

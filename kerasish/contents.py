@@ -1,14 +1,14 @@
 """What is inside a model, in Keras' words: its layers by name, its weights as arrays."""
 
 from collections.abc import Callable, Iterator
+from numbers import Real
 from typing import Any, NamedTuple
 
-import numpy as np
-import torch
 from torch import Tensor
 
 from kerasish import insight
 from kerasish.checks import check_index
+from kerasish.data import as_tensor
 from kerasish.module import Module
 from kerasish.naming import snake_case
 from kerasish.parameter import Parameter
@@ -218,13 +218,13 @@ def _check_number(own: list[Weight], count: int) -> None:
 
 def _fitting(weight: Weight, value: Any) -> Tensor:
     """The value as a tensor, if it fits."""
-    given = value if isinstance(value, Tensor) else np.asarray(value)
-    if not isinstance(given, Tensor) and given.dtype.kind not in "biuf":
-        raise TypeError(f"Model.set_weights(weights) expects an array of numbers for "
-                        f"{weight.path!r}, of {weight.layer!r}; got {type(value).__name__} of "
-                        f"{given.dtype}. Give as get_weights() does.")
+    who = f"Model.set_weights(weights), for {weight.path!r} of {weight.layer!r},"
+    if isinstance(value, Real) or getattr(value, "ndim", None) == 0:
+        given = as_tensor(who, [value])[0]
+    else:
+        given = as_tensor(who, value)
     if tuple(given.shape) != tuple(weight.tensor.shape):
         raise ValueError(f"Model.set_weights(weights) expects shape {tuple(weight.tensor.shape)} "
                          f"for {weight.path!r}, of {weight.layer!r}; got {tuple(given.shape)}. "
                          "Give them in the order of get_weights().")
-    return given.detach() if isinstance(given, Tensor) else torch.tensor(given)
+    return given

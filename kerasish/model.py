@@ -162,12 +162,12 @@ class Model(Savable, Resumable, Contents):
         """
         self._require_compiled("evaluate")
         source = source_of(x, y, sample_weight, who="evaluate", batch_size=batch_size)
-        steps = check_steps("evaluate(steps)", steps)
+        steps = check_steps("evaluate(steps)", steps, source)
         hooks = self._hooks("evaluate", callbacks, verbose, steps or source.batches)
         with self._undone_on_error():
             self._make_ready("evaluate", source)
         with hooks.closing():
-            results = self.test_epoch(self._placed(source).epoch(0, steps), hooks)
+            results = self.test_epoch(self._placed(source).from_start(steps), hooks)
         return _answer(results, return_dict)
 
     def predict(
@@ -184,12 +184,12 @@ class Model(Savable, Resumable, Contents):
         moved to the host before the next one.
         """
         source = source_of(x, who="predict", batch_size=batch_size)
-        steps = check_steps("predict(steps)", steps)
+        steps = check_steps("predict(steps)", steps, source)
         hooks = self._hooks("predict", callbacks, verbose, steps or source.batches)
         with self._undone_on_error():
             shape = self._make_ready("predict", source)
         with hooks.closing():
-            outputs = self.predict_epoch(self._placed(source).epoch(0, steps), hooks)
+            outputs = self.predict_epoch(self._placed(source).from_start(steps), hooks)
         if not outputs:
             return mapped_shapes(
                 lambda each: torch.empty(0, *each, dtype=self._dtype()).numpy(), shape)

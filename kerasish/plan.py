@@ -7,7 +7,15 @@ import torch
 from torch.utils.data import Dataset
 
 from kerasish.checks import check_count
-from kerasish.data import Arrays, ArraySource, Batch, Source, class_weights, source_of
+from kerasish.data import (
+    Arrays,
+    ArraySource,
+    Batch,
+    Source,
+    argument,
+    class_weights,
+    source_of,
+)
 from kerasish.losses import Loss
 from kerasish.module import Module
 from kerasish.random import Stream, check_seed, derived_generator, draw_seed
@@ -115,6 +123,9 @@ def make_plan(
     Raises: ValueError or TypeError naming the argument.
     """
     settled = draw_seed() if seed is None else check_seed("fit", seed)
+    if not isinstance(shuffle, bool):
+        raise ValueError(f"fit(shuffle) expects True or False; got {shuffle!r}. Samples are "
+                         "shuffled one by one, not in batches.")
     source = source_of(x, y, sample_weight, who="fit", batch_size=batch_size, seed=settled,
                        shuffle=shuffle)
     source, held_back = validation.split_from(source, batch_size, settled)
@@ -127,7 +138,7 @@ def make_plan(
         range(check_count("fit(initial_epoch)", initial_epoch), check_count("fit(epochs)", epochs)),
         settled,
         check_steps("fit(steps_per_epoch)", steps),
-        check_steps("fit(validation_steps)", validation.steps),
+        check_steps("fit(validation_steps)", validation.steps, held_back),
         _check_freq(validation.freq),
         seed is not None,
     )
@@ -154,7 +165,9 @@ class Validation(NamedTuple):
 
         Raises: ValueError for a split of what is no array, or that leaves a side empty.
         """
-        size = batch_size if self.batch_size is None else self.batch_size
+        size = batch_size
+        if self.batch_size is not None:
+            size = check_batch_size("fit(validation_batch_size)", self.batch_size)
         who = "fit(validation_data)"
         if self.data is not None:
             parts = self.data if _is_one_set(self.data) else (self.data,)
@@ -171,7 +184,7 @@ class Validation(NamedTuple):
         if not isinstance(source, ArraySource):
             raise ValueError("fit(validation_split) expects arrays, whose end it holds back; got "
                              f"{source!r}. Give validation_data instead.")
-        return source.split(self.split, check_batch_size("fit(validation_batch_size)", size))
+        return source.split(self.split, check_batch_size("fit(batch_size)", size))
 
 
 def _is_one_set(data: Any) -> bool:
@@ -181,9 +194,16 @@ def _is_one_set(data: Any) -> bool:
     return isinstance(data, list | tuple) and len(data) in (2, 3)
 
 
-def check_steps(who: str, value: int | None) -> int | None:
-    """Hands a number of batches back if it is one; None is all there are."""
-    return None if value is None else check_count(who, value, 1, "None is all there are.")
+def check_steps(who: str, value: int | None, source: Source | None = None) -> int | None:
+    """Hands a number of batches back if a pass of the source has as many; None is all there are."""
+    if value is None:
+        return None
+    steps = check_count(who, value, 1, "None is all there are.")
+    most = source.batches if source else None
+    if most is not None and steps > most:
+        raise ValueError(f"{who} expects at most {most}, as there are so many batches; got "
+                         f"{steps}. None is all there are.")
+    return steps
 
 
 def _check_freq(value: Any) -> int | Collection[int]:
@@ -224,10 +244,10 @@ def require_targets(source: Source) -> None:
     """
     who, (x, y, _) = source.who, source.first()
     if next(leaves(y), None) is None:
-        raise ValueError(f"{who}(y) expects targets, one a sample; got {y!r}. "
+        raise ValueError(f"{argument(who, 'y')} expects targets, one a sample; got {y!r}. "
                          "Only predict does without them.")
     if source.samples == 0:
-        raise ValueError(f"{who}(x) expects at least one sample; got x of shape "
+        raise ValueError(f"{argument(who, 'x')} expects at least one sample; got x of shape "
                          f"{tuple(next(leaves(x)).shape)}. Check how x was selected.")
 
 

@@ -124,6 +124,29 @@ def test_integers_are_predicted_as_floats_of_the_same_value() -> None:
     assert (first == model.predict(whole.astype(np.float32), verbose=0)).all()
 
 
+@pytest.mark.parametrize("in_batches", [True, False])
+def test_no_sample_is_asked_twice(in_batches: bool) -> None:
+    model = Model(Linear(1), device="cpu")
+    model.compile("sgd", "mse")
+    x, y = torch.rand(12, 2), torch.rand(12, 1)
+    batches = list(zip(x.split(4), y.split(4), strict=True))
+    data = {"x": batches} if in_batches else {"x": x, "y": y, "batch_size": 4}
+    with pytest.raises(ValueError, match=r"evaluate\(steps\) expects at most 3, as there are so"):
+        model.evaluate(**data, verbose=0, steps=4)
+    data.pop("y", None)
+    with pytest.raises(ValueError, match=r"predict\(steps\) expects at most 3, as there are so"):
+        model.predict(**data, verbose=0, steps=4)
+    assert len(model.predict(**data, verbose=0, steps=2)) == 8
+
+
+def test_a_function_with_too_few_batches_says_so() -> None:
+    model = Model(Linear(1), device="cpu")
+    batches = [(torch.rand(4, 2), torch.rand(4, 1))] * 3
+    with pytest.raises(ValueError, match=r"predict\(x\) expects 4 batches, .*; got the function "
+                                         r".* with 3"):
+        model.predict(lambda: iter(batches), verbose=0, steps=4)
+
+
 # ---- nothing is changed -------------------------------------------------------------------------
 
 

@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
+from torch.utils.data import DataLoader, TensorDataset
 
 from kerasish import Model, set_seed
 from kerasish.callbacks import Callback, EarlyStopping
+from kerasish.data import source_of
 from kerasish.layers import Linear, Tanh
 from kerasish.optimizers import SGD
 
@@ -176,16 +178,14 @@ def test_validation_counts_epochs_from_the_first_of_all(initial, validated) -> N
 @pytest.mark.parametrize("settings", [
     {"validation_batch_size": 4}, {"validation_batch_size": 7}, {},
     {"validation_batch_size": 4, "validation_steps": 2},
-    {"validation_batch_size": 4, "validation_steps": 5},
 ])
 def test_sizes_and_steps_of_validation(settings: dict[str, int]) -> None:
     made, recorder = fitted(epochs=1, validation_data=(X, Y), **settings)
     size = settings.get("validation_batch_size", BATCH)
     steps = settings.get("validation_steps", -(-SAMPLES // size))
     assert len(recorder.of("test_batch_end")) == steps
-    count = SAMPLES + 2 * BATCH if steps == 5 else min(SAMPLES, steps * size)
-    order = (list(range(SAMPLES)) * 2)[:count]
-    expected = made.evaluate(X[order], Y[order], verbose=0, return_dict=True)
+    count = min(SAMPLES, steps * size)
+    expected = made.evaluate(X[:count], Y[:count], verbose=0, return_dict=True)
     assert recorder.of("test_end")[0] == pytest.approx(expected)
 
 
@@ -244,6 +244,23 @@ def test_overfitting_a_function_draws_its_batches_once() -> None:
     made.fit(batches, epochs=30, overfit_batches=2, verbose=0)
     assert len(calls) == 1
     assert logs_of(made)["loss"][-1] < logs_of(made)["loss"][0]
+
+
+@pytest.mark.parametrize("form", ["a loader of two inputs", "one buffer for all batches"])
+def test_overfitting_keeps_batches_as_they_come(form: str) -> None:
+    class Doubled(TensorDataset):
+        def __getitem__(self, i: int) -> Any:
+            return (X[i, :1], X[i, 1:]), Y[i]
+
+    def reused() -> Any:
+        buffer = torch.empty_like(X[:4])
+        for batch in X.split(4):
+            yield buffer[: len(batch)].copy_(batch), Y[: len(batch)]
+
+    source = DataLoader(Doubled(X, Y), 4) if form.startswith("a loader") else reused
+    kept = list(source_of(source, who="fit").take(2).epoch(0))
+    seen = [torch.cat(x, 1) if isinstance(x, tuple) else x for x, _, _ in kept]
+    assert torch.equal(torch.cat(seen), X[:8])
 
 
 @pytest.mark.parametrize("every", [1, 2, 3, 5])
@@ -341,6 +358,12 @@ BAD: dict[str, tuple[dict[str, Any], type[Exception], str]] = {
     "after epoch 0": ({"validation_freq": [0, 1]}, ValueError, r"fit\(validation_freq\) .*got 0\."),
     "now and then": ({"validation_freq": 0.5}, ValueError, r"fit\(validation_freq\) .*got 0\.5\."),
     "often": ({"validation_freq": "often"}, ValueError, r"fit\(validation_freq\) .*got 'often'\."),
+    "an order of batches": ({"shuffle": "batch"}, ValueError,
+                            r"fit\(shuffle\) expects True or False; got 'batch'"),
+    "validation in batches of none": ({"validation_data": (X, Y), "validation_batch_size": 0},
+                                      ValueError, r"fit\(validation_batch_size\) expects .*got 0"),
+    "more validation than there is": ({"validation_data": (X, Y), "validation_steps": 99},
+                                      ValueError, r"fit\(validation_steps\) expects at most \d+,"),
     "no batch": ({"overfit_batches": 0}, ValueError,
                  r"fit\(overfit_batches\) expects .*; got 0\. None trains on all of them\."),
     "a share": ({"overfit_batches": 0.1}, ValueError, r"fit\(overfit_batches\) .*; got 0\.1\."),

@@ -3,10 +3,10 @@
 from kerasish.data.arrays import Arrays, Batch
 from kerasish.data.choosing import source_of
 from kerasish.data.class_weights import class_weights
-from kerasish.data.convert import as_tensor, as_tensors
+from kerasish.data.convert import argument, as_tensor, as_tensors
 from kerasish.data.loaders import LoaderSource
 from kerasish.data.sources import ArraySource, Source
 from kerasish.data.streams import StreamSource
 
-__all__ = ["ArraySource", "Arrays", "Batch", "LoaderSource", "Source", "StreamSource", "as_tensor",
-           "as_tensors", "class_weights", "source_of"]
+__all__ = ["ArraySource", "Arrays", "Batch", "LoaderSource", "Source", "StreamSource", "argument",
+           "as_tensor", "as_tensors", "class_weights", "source_of"]

@@ -10,12 +10,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from kerasish.data.convert import as_tensors, is_mapped
+from kerasish.data.convert import argument, as_tensors, is_mapped
 from kerasish.trees import batch_size, filled, leaves, mapped
 from kerasish.types import Device
 
 Batch = tuple[Any, Any, Any]
 """(x, y, sample_weight): x and y a tensor, or a tuple or dict of them; all but x may be None."""
+
+_WIDER = dict.fromkeys((torch.uint16, torch.uint32, torch.uint64), torch.int64)
+"""Types that torch stores and does not compute with."""
 
 _BLOCK_BYTES = 64 * 2**20
 _BLOCK_BATCHES = 4096
@@ -46,26 +49,28 @@ class Arrays:
         sample_weight: Any = None,
         who: str = "fit",
     ) -> None:
-        self.x, self.y = as_tensors(f"{who}(x)", x), as_tensors(f"{who}(y)", y)
-        self.sample_weight = as_tensors(f"{who}(sample_weight)", sample_weight)
+        self.x = as_tensors(argument(who, "x"), x)
+        self.y = as_tensors(argument(who, "y"), y)
+        self.sample_weight = as_tensors(argument(who, "sample_weight"), sample_weight)
         self._in_file = is_mapped((x, y, sample_weight))
         self._place: Callable[[Batch], Batch] | None = None
         if next(leaves(self.x), None) is None:
-            raise ValueError(f"{who}(x) expects samples; got {x!r}. Give it at least one array.")
+            raise ValueError(f"{argument(who, 'x')} expects samples; got {x!r}. Give it at least "
+                             "one array.")
         parts = {"another part of it": self.x, "y": self.y, "sample_weight": self.sample_weight}
         for name, other in parts.items():
             for part in leaves(other):
                 if len(part) != len(self):
                     raise ValueError(
-                        f"{who}(x, y) expects as many samples in all arrays; got {len(self)} in x "
-                        f"and {len(part)} in {name}. Axis 0 counts the samples; several inputs or "
-                        "targets come in a tuple or a dict."
+                        f"{argument(who, 'x, y')} expects as many samples in all arrays; got "
+                        f"{len(self)} in x and {len(part)} in {name}. Axis 0 counts the samples; "
+                        "several inputs or targets come in a tuple or a dict."
                     )
         for weights in leaves(self.sample_weight):
             if weights.dim() != 1:
                 raise ValueError(
-                    f"{who}(sample_weight) expects one weight a sample, shape ({len(self)},); got "
-                    f"{tuple(weights.shape)}. Weigh samples, not elements."
+                    f"{argument(who, 'sample_weight')} expects one weight a sample, shape "
+                    f"({len(self)},); got {tuple(weights.shape)}. Weigh samples, not elements."
                 )
 
     def __len__(self) -> int:
@@ -136,7 +141,7 @@ def placed(device: Device, dtype: torch.dtype, batch: Batch) -> Batch:
     on_cuda = torch.device(device).type == "cuda"
 
     def moved(part: Tensor) -> Tensor:
-        wanted = dtype if part.is_floating_point() else part.dtype
+        wanted = dtype if part.is_floating_point() else _WIDER.get(part.dtype, part.dtype)
         return part.to(device, wanted, non_blocking=on_cuda and part.is_pinned())
 
     def counted(part: Tensor) -> Tensor:

@@ -8,9 +8,11 @@ from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 from kerasish.checks import check_count
 from kerasish.data.arrays import Arrays
+from kerasish.data.convert import argument
 from kerasish.data.loaders import LoaderSource, loader_of
+from kerasish.data.passes import Sequence
 from kerasish.data.sources import ArraySource, Source
-from kerasish.data.streams import Sequence, StreamSource
+from kerasish.data.streams import StreamSource
 
 
 def source_of(
@@ -31,22 +33,23 @@ def source_of(
         >>> source_of([[0.0], [1.0], [2.0]], who="predict", batch_size=2).batches
         2
     """
-    size = 32 if batch_size is None else check_count(f"{who}(batch_size)", batch_size, 1,
-                                                     "32 is a usual batch size.")
+    size = 32 if batch_size is None else check_count(argument(who, "batch_size"), batch_size,
+                                                     1, "32 is a usual batch size.")
     if _is_arrays(x):
         return ArraySource(Arrays(x, y, sample_weight, who), size, seed, shuffle, who)
     for name, value in (("y", y), ("sample_weight", sample_weight)):
         if value is not None:
-            raise ValueError(f"{who}({name}) expects to be left out where x brings batches; got x "
-                             f"of {type(x).__name__}. Put it into the batches: (x, y, weights).")
+            raise ValueError(f"{argument(who, name)} expects to be left out where x brings "
+                             f"batches; got x of {type(x).__name__}. Put it into the batches: (x, "
+                             "y, weights).")
     if type(x) is TensorDataset and 1 <= len(x.tensors) <= 3:  # cut far faster than item by item
         inputs, targets, weights, *_ = (*x.tensors, None, None)
         return ArraySource(Arrays(inputs, targets, weights, who), size, seed, shuffle, who)
     if isinstance(x, Dataset):
         return LoaderSource(loader_of(x, size, shuffle), seed, who)
     if batch_size is not None:
-        raise ValueError(f"{who}(batch_size) expects to be left out where x brings batches; got "
-                         f"{batch_size!r} with x of {type(x).__name__}. Set it there.")
+        raise ValueError(f"{argument(who, 'batch_size')} expects to be left out where x brings "
+                         f"batches; got {batch_size!r} with x of {type(x).__name__}. Set it there.")
     if isinstance(x, DataLoader):
         return LoaderSource(x, seed, who)
     return _stream(x, who)
@@ -54,14 +57,14 @@ def source_of(
 
 def _stream(x: Any, who: str) -> StreamSource:
     if isinstance(x, type):
-        raise TypeError(f"{who}(x) expects samples, or what brings batches of them; got {x!r}. "
-                        "Give it an array, for instance.")
+        raise TypeError(f"{argument(who, 'x')} expects samples, or what brings batches of them; "
+                        f"got {x!r}. Give it an array, for instance.")
     has_numbers = hasattr(x, "__getitem__") and hasattr(x, "__len__")
     if has_numbers and (hasattr(x, "on_epoch_end") or not isinstance(x, Iterable)):
         return StreamSource(Sequence(x), who, len(x))
     if callable(x) or isinstance(x, Iterable):
         return StreamSource(x, who, len(x) if isinstance(x, list) else None)
-    raise TypeError(f"{who}(x) expects samples, or what brings batches of them; got "
+    raise TypeError(f"{argument(who, 'x')} expects samples, or what brings batches of them; got "
                     f"{type(x).__name__}. Give it an array, for instance.")
 
 

@@ -3,6 +3,7 @@
 import math
 import operator
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import torch
@@ -87,9 +88,16 @@ def weights_by_class(weights: Any, y: Any, sample_weight: Any) -> Any:
     keys = y if isinstance(y, dict) else range(len(y))
     products = {}
     for key in keys:
-        own = shared if isinstance(sample_weight, Tensor | None) else sample_weight[key]
+        own = shared if isinstance(sample_weight, Tensor | None) else _of(sample_weight, key)
         products[key] = _times(own, weights[key](y[key])) if key in weights else own
     return products if isinstance(y, dict) else tuple(products.values())
+
+
+def _of(sample_weight: Any, key: Any) -> Tensor | None:
+    """An output's own weights; None where a dict leaves it out."""
+    own: Tensor | None = (
+        sample_weight.get(key) if isinstance(sample_weight, dict) else sample_weight[key])
+    return own
 
 
 def _times(sample_weight: Tensor | None, weights: Tensor) -> Tensor:
@@ -102,11 +110,10 @@ def _scores(loss: Loss, output: Any) -> Shape | None:
 
 
 def _class(key: Any) -> int:
-    try:
-        if not isinstance(key, bool):
-            return operator.index(key)
-    except TypeError:
-        pass
+    if isinstance(key, float) and key.is_integer():
+        return int(key)
+    with suppress(TypeError):
+        return operator.index(key)
     raise ValueError(f"fit(class_weight) expects whole numbers as classes; got {key!r}. "
                      "Number the classes from 0.")
 

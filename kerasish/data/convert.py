@@ -10,6 +10,16 @@ from torch import Tensor
 from kerasish.types import ArrayLike
 
 
+def argument(who: str, name: str) -> str:
+    """How an argument is called in errors; those of an argument that holds several follow it.
+
+    Example:
+        >>> argument("fit", "x"), argument("fit(validation_data)", "x")
+        ('fit(x)', 'fit(validation_data: x)')
+    """
+    return f"{who[:-1]}: {name})" if who.endswith(")") else f"{who}({name})"
+
+
 def as_tensor(who: str, value: ArrayLike) -> Tensor:
     """A tensor of the same numbers, sharing memory where torch can.
 
@@ -19,7 +29,7 @@ def as_tensor(who: str, value: ArrayLike) -> Tensor:
         >>> as_tensor("fit(x)", [[0.0, 1.0]])
         tensor([[0., 1.]], dtype=torch.float64)
     """
-    tensor = value.detach() if isinstance(value, Tensor) else _from_numpy(who, value)
+    tensor = _dense(who, value) if isinstance(value, Tensor) else _from_numpy(who, value)
     if tensor.dim() == 0:
         raise ValueError(f"{who} expects an array with the samples as axis 0; got the single "
                          f"number {tensor.item()!r}. Put it in a list.")
@@ -29,6 +39,13 @@ def as_tensor(who: str, value: ArrayLike) -> Tensor:
     return tensor
 
 
+def _dense(who: str, value: Tensor) -> Tensor:
+    if value.layout != torch.strided:
+        raise TypeError(f"{who} expects a dense tensor; got one of layout {value.layout}. Write "
+                        "x.to_dense().")
+    return value.detach()
+
+
 def _from_numpy(who: str, value: ArrayLike) -> Tensor:
     if isinstance(value, list | tuple) and any(isinstance(row, Tensor) for row in value):
         value = [row.detach().cpu() if isinstance(row, Tensor) else row for row in value]
@@ -36,7 +53,12 @@ def _from_numpy(who: str, value: ArrayLike) -> Tensor:
         array = np.asarray(_frame(who, value))
     except ValueError as error:
         raise ValueError(f"{who} expects rows of equal length; got {error}. Pad them, or leave the "
-                         "odd ones out; several inputs or targets come in a tuple.") from None
+                         "odd ones out; several inputs or targets come in a tuple, and each batch "
+                         "of a list in a tuple (x, y).") from None
+    if np.ma.is_masked(value):
+        masked = int(np.ma.getmaskarray(value).sum())
+        raise ValueError(f"{who} expects numbers everywhere; got a masked array with {masked} of "
+                         "them masked. Fill them in, or leave their rows out.")
     if array.dtype.kind not in "fiub":
         raise TypeError(f"{who} expects numbers; got {type(value).__name__} of {array.dtype}. "
                         "Encode them as numbers first.")

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from kerasish.data.arrays import Arrays, Batch
 from kerasish.data.class_weights import weights_by_class
+from kerasish.data.convert import argument
 from kerasish.random import derived_generator
 from kerasish.types import Device
 
@@ -61,8 +62,11 @@ class Source:
         raise NotImplementedError(f"{type(self).__name__} needs an epoch method. Write it.")
 
     def from_start(self, steps: int | None = None) -> Iterator[Batch]:
-        """So many batches, or a pass, from the start where that can be."""
-        return self.epoch(0, steps)
+        """A pass, from its start where that can be, or the first so many batches of one.
+
+        Raises: ValueError, when it is gone through, if there are fewer.
+        """
+        raise NotImplementedError(f"{type(self).__name__} needs a from_start method. Write it.")
 
     def state_dict(self) -> dict[str, Any]:
         """What `epoch` needs, besides its arguments, to come to the same place elsewhere."""
@@ -116,11 +120,14 @@ class ArraySource(Source):
             return self._pass(number, start)
         return self._across_passes(number * steps + start, steps - start)
 
+    def from_start(self, steps: int | None = None) -> Iterator[Batch]:
+        return islice(self._pass(0, 0), steps)
+
     def _across_passes(self, place: int, count: int) -> Iterator[Batch]:
         """So many batches from a place in the endless row of passes."""
         if not self.batches:
-            raise ValueError(f"{self.who}(x) expects at least one sample; got none for {count} "
-                             "steps. Check how x was selected.")
+            raise ValueError(f"{argument(self.who, 'x')} expects at least one sample; got none for "
+                             f"{count} steps. Check how x was selected.")
         while count > 0:
             number, start = divmod(place, self.batches)
             length = min(count, self.batches - start)

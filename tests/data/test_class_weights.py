@@ -218,6 +218,26 @@ def test_each_of_several_outputs_has_weights_of_its_own(names: bool, batches: bo
             torch.testing.assert_close(mine.data, its.data, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("samples_of", ["kind", "size"])
+def test_classes_and_samples_of_different_outputs_are_weighed(samples_of: str) -> None:
+    one, twin, targets = forked(True), forked(True), {"kind": Y, "size": X[:, :1]}
+    of_samples = torch.linspace(0, 1, len(X))
+    for each in (one, twin):
+        each.compile(SGD(0.1), {"kind": "cross_entropy", "size": "mse"})
+    trained(X, targets, made=one, class_weight={"kind": CLASS},
+            sample_weight={samples_of: of_samples})
+    both = {"kind": BY_SAMPLE} | {samples_of: of_samples}
+    if samples_of == "kind":
+        both["kind"] = BY_SAMPLE * of_samples
+    trained(X, targets, made=twin, sample_weight=both)
+    assert_same(one, twin)
+
+
+def test_classes_may_be_written_as_floats_and_truth_values() -> None:
+    for keys in ({0.0: 2.0, 1.0: 5.0}, {False: 2.0, True: 5.0}):
+        assert ClassWeights(keys)(torch.tensor([1, 0])).tolist() == [5, 2]
+
+
 def test_an_output_without_a_loss_needs_no_classes() -> None:
     one, twin = forked(True), forked(True)
     for each in (one, twin):
@@ -235,7 +255,6 @@ BAD: dict[str, tuple[Any, type[Exception], str]] = {
     "a name": ("balanced", TypeError, r"a dict of class → weight; got 'balanced'"),
     "named classes": ({"cat": 1.0}, ValueError, r"whole numbers as classes; got 'cat'\. Num"),
     "half a class": ({0.5: 1.0}, ValueError, r"whole numbers as classes; got 0\.5"),
-    "a truth value": ({True: 1.0}, ValueError, r"whole numbers as classes; got True"),
     "below 0": ({1: -1.0}, ValueError, r"weights of 0 or more; got -1\.0 for class 1\. 1\.0 lea"),
     "nan": ({1: float("nan")}, ValueError, r"weights of 0 or more; got nan for class 1"),
     "infinite": ({1: float("inf")}, ValueError, r"weights of 0 or more; got inf for class 1"),

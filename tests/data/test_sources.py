@@ -359,7 +359,7 @@ def test_what_ends_too_early_says_after_how_many_batches(kind, settings, trained
 
 
 def test_validation_data_that_ended_say_so_in_their_name() -> None:
-    with pytest.raises(ValueError, match=r"fit\(validation_data\).* ended after 3 batches"):
+    with pytest.raises(ValueError, match=r"fit\(validation_data: x\).* ended after 3 batches"):
         model().fit(X, Y, epochs=2, verbose=0, validation_data=generator(cut(X, Y)))
 
 

@@ -105,10 +105,24 @@ def test_a_batch_of_tensors_is_handed_on_as_it_is(batch: Any, monkeypatch) -> No
     ((X, torch.tensor(1.0)), "got the single number"),
     ((torch.tensor(1.0),), "got the single number"),
     ((X * 1j, Y), "expects real numbers"),
+    ((X.to_sparse(), Y), "expects a dense tensor; got one of layout torch.sparse_coo"),
+    ((np.ma.masked_less(X.numpy(), 3.0), Y), "a masked array with 3 of them masked"),
+    ((X[:0], Y[:0]), "at least one sample in a batch; got none. Leave"),
 ])
 def test_a_batch_of_tensors_is_looked_at_all_the_same(batch: Any, says: str) -> None:
     with pytest.raises((TypeError, ValueError), match=says):
         list(source_of(lambda: iter([batch]), who="fit").epoch(0))
+
+
+@pytest.mark.parametrize("kind", [np.uint16, np.uint32, np.uint64, torch.uint16])
+def test_wide_numbers_without_a_sign_are_classes(kind: Any) -> None:
+    classes = Y.long()[:, 0] % 2
+    given = classes.to(kind) if kind is torch.uint16 else classes.numpy().astype(kind)
+    one, twin = (Model(Linear(1, 2), device="cpu") for _ in range(2))
+    for each, targets in ((one, given), (twin, classes)):
+        each.compile("sgd", "cross_entropy", metrics=["accuracy"])
+        each.fit(X, targets, verbose=0, seed=0, class_weight={1: 2.0})
+    assert one.history and twin.history and one.history.history == twin.history.history
 
 
 def test_results_of_autograd_are_cut_off() -> None:

@@ -1,0 +1,153 @@
+"""Passes through data that come by themselves, one after the other, and where in them one is."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from contextvars import copy_context
+from itertools import chain
+from typing import Any
+
+import torch
+
+from kerasish.data.convert import argument
+from kerasish.data.sources import Source
+from kerasish.random import global_states, set_global_states
+
+END: Any = object()
+"""What comes after the last of a pass."""
+
+
+class Passes(Source):
+    """Goes through what a user gave, pass after pass.
+
+    Args:
+        give: an iterable; a function that makes one for each pass; or an iterator, which cannot
+            restart.
+        who: the method that it was given to, for errors.
+    """
+
+    def __init__(self, give: Any, who: str) -> None:
+        self._give, self.who = give, who
+        self.restarts = callable(give) or iter(give) is not give
+        self._left: Iterator[Any] | None = None
+        self._number = self._taken = 0
+        self._outside = copy_context()  # where the user's data runs, as if there were no training
+        self._generators: list[torch.Generator] = []  # the user's own
+        self._began: dict[str, Any] | None = None
+        self._awaited: dict[str, Any] | None = None
+
+    def _next(self) -> Any:
+        assert self._left is not None
+        with torch.inference_mode(False):
+            raw = self._outside.run(next, self._left, END)
+        if raw is not END:
+            self._taken += 1
+        return raw
+
+    def _begin(self, number: int) -> None:
+        """Begins a pass, and looks at its first batch."""
+        if not self.restarts and self._left is not None:
+            raise ValueError(
+                f"{self._argument} expects batches for all epochs and steps; got {self!r}, which "
+                f"ended after {self._taken} batches and cannot begin anew. Give a function that "
+                "makes it, or a list; or ask for fewer epochs or steps."
+            )
+        self._number, self._taken, self._began = number, 0, self._random_states()
+        with torch.inference_mode(False), self._seeded(number):
+            self._left = self._outside.run(self._iterator)
+            first = self._outside.run(next, self._left, END)
+        if first is END:
+            raise ValueError(f"{self._argument} expects at least one batch; got {self!r} without "
+                             "any. Check what it goes through.")
+        self._left = chain([first], self._left)
+
+    def _iterator(self) -> Iterator[Any]:
+        batches = self._give() if callable(self._give) else self._give
+        if not isinstance(batches, Iterable) or hasattr(batches, "ndim"):
+            raise TypeError(f"{self._argument} expects a function that makes an iterable of "
+                            f"batches; got {type(batches).__name__} from {self!r}. Write yield in "
+                            "it.")
+        return iter(batches)
+
+    def _seeded(self, number: int) -> AbstractContextManager[None]:
+        """Makes what shuffles inside draw from the seed and the number of the pass."""
+        return nullcontext()
+
+    @property
+    def _argument(self) -> str:
+        return argument(self.who, "x")
+
+    # ---- the same place in another process ----------------------------------------------------
+
+    def state_dict(self) -> dict[str, Any]:
+        if self._awaited is not None:
+            return self._awaited
+        return {"number": self._number, "taken": self._taken, "began": self._began,
+                "now": self._random_states()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self._awaited = state
+
+    def _random_states(self) -> dict[str, Any]:
+        """Where the generators are that the user's data may draw from."""
+        return {"everyone's": global_states(),
+                "own": [generator.get_state() for generator in self._generators]}
+
+    def _put_back(self, states: dict[str, Any]) -> None:
+        set_global_states(states["everyone's"])
+        for generator, state in zip(self._generators, states["own"], strict=True):
+            generator.set_state(state)
+
+    def _go_on(self, number: int, steps: int | None, start: int) -> None:
+        """Comes to the place that was put away: by a new pass, or by going through its own again.
+
+        The global generators are left as they are: the run puts them back itself.
+        """
+        state, self._awaited = self._awaited or {}, None
+        if not self.restarts:
+            if start:
+                raise ValueError(
+                    f"{self._argument} expects data that can be gone through again, to go on with "
+                    f"batch {start} of an epoch; got {self!r}. Give a function that makes it, or a "
+                    "list; or save by epoch."
+                )
+            if self._left is None:
+                self._begin(number)
+            return
+        before, self._left = global_states(), None
+        is_over = state["taken"] and steps is None and not start
+        if is_over or state["began"] is None:
+            self._put_back(state["now"])
+            set_global_states(before)
+            self._begin(number)
+            return
+        self._put_back(state["began"])
+        self._begin(state["number"])
+        for _ in range(state["taken"]):
+            self._next()
+        set_global_states(before)
+
+    def __repr__(self) -> str:
+        give = self._give
+        if callable(give) and hasattr(give, "__name__"):
+            return f"the function {give.__name__}"
+        return f"a {type(give.batches if isinstance(give, Sequence) else give).__name__}"
+
+
+class Sequence:
+    """Whole batches by their number, as from Keras' PyDataset, in an iterable.
+
+    `on_epoch_begin` and `on_epoch_end`, where there are any, are called around each pass.
+    """
+
+    def __init__(self, batches: Any) -> None:
+        self.batches = batches
+
+    def __iter__(self) -> Iterator[Any]:
+        self._tell("on_epoch_begin")
+        for number in range(len(self.batches)):
+            yield self.batches[number]
+        self._tell("on_epoch_end")
+
+    def _tell(self, hook: str) -> None:
+        if hasattr(self.batches, hook):
+            getattr(self.batches, hook)()
