@@ -1,6 +1,7 @@
 """What callbacks share that watch one number: its name, its direction, what is better."""
 
 import math
+from collections.abc import Collection
 from copy import copy
 from typing import Any, ClassVar
 
@@ -13,6 +14,13 @@ def check_number(who: str, value: float, fix: str) -> None:
     """Refuses what is no number of 0 or more."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
         raise ValueError(f"{who} expects a number of 0 or more; got {value!r}. {fix}")
+
+
+def instead(name: str, known: Collection[str]) -> str:
+    """What to do about a name that is not logged: the end of an error."""
+    hint = "Give fit validation_data or validation_split. " if (
+        name.removeprefix("val_") in known) else ""
+    return hint + nearest(name, known)
 
 
 class MonitorCallback(Callback):
@@ -96,7 +104,5 @@ class MonitorCallback(Callback):
                              "log a mean of it.") from None
 
     def _unknown(self, known: Any) -> str:
-        hint = "Give fit validation_data or validation_split. " if (
-            self.monitor.removeprefix("val_") in known) else ""
         return (f"{type(self).__name__}(monitor) expects a name that is logged; got "
-                f"{self.monitor!r}. {hint}{nearest(self.monitor, known)}")
+                f"{self.monitor!r}. {instead(self.monitor, known)}")
