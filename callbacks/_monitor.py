@@ -16,13 +16,6 @@ def check_number(who: str, value: float, fix: str) -> None:
         raise ValueError(f"{who} expects a number of 0 or more; got {value!r}. {fix}")
 
 
-def instead(name: str, known: Collection[str]) -> str:
-    """What to do about a name that is not logged: the end of an error."""
-    hint = "Give fit validation_data or validation_split. " if (
-        name.removeprefix("val_") in known) else ""
-    return hint + nearest(name, known)
-
-
 class MonitorCallback(Callback):
     """Watches one logged number.
 
@@ -106,3 +99,10 @@ class MonitorCallback(Callback):
     def _unknown(self, known: Any) -> str:
         return (f"{type(self).__name__}(monitor) expects a name that is logged; got "
                 f"{self.monitor!r}. {instead(self.monitor, known)}")
+
+
+def instead(name: str, known: Collection[str]) -> str:
+    """What to do about a name that is not logged: the end of an error."""
+    hint = "Give fit validation_data or validation_split. " if (
+        name.removeprefix("val_") in known) else ""
+    return hint + nearest(name, known)
