@@ -1,6 +1,7 @@
 """What callbacks share that watch one number: its name, its direction, what is better."""
 
 import math
+from collections.abc import Collection
 from copy import copy
 from typing import Any, ClassVar
 
@@ -96,7 +97,12 @@ class MonitorCallback(Callback):
                              "log a mean of it.") from None
 
     def _unknown(self, known: Any) -> str:
-        hint = "Give fit validation_data or validation_split. " if (
-            self.monitor.removeprefix("val_") in known) else ""
         return (f"{type(self).__name__}(monitor) expects a name that is logged; got "
-                f"{self.monitor!r}. {hint}{nearest(self.monitor, known)}")
+                f"{self.monitor!r}. {instead(self.monitor, known)}")
+
+
+def instead(name: str, known: Collection[str]) -> str:
+    """What to do about a name that is not logged: the end of an error."""
+    hint = "Give fit validation_data or validation_split. " if (
+        name.removeprefix("val_") in known) else ""
+    return hint + nearest(name, known)

@@ -3,8 +3,9 @@
 import math
 from string import Formatter
 
-from kerasish.registry import nearest
 from kerasish.types import Logs
+
+from ._monitor import instead
 
 
 class Template:
@@ -45,7 +46,7 @@ class Template:
         for name in names:
             if name not in known and not is_open:
                 raise ValueError(f"{self.who} expects 'epoch', 'batch' or names that are logged in "
-                                 f"braces; got {name!r} in {self.text!r}. {nearest(name, known)}")
+                                 f"braces; got {name!r} in {self.text!r}. {instead(name, known)}")
 
     def _names(self) -> list[str]:
         return [name for _, name, _, _ in Formatter().parse(self.text) if name is not None]

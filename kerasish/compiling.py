@@ -132,8 +132,8 @@ class Compilable(Trainer):
                     require_targets(source)
                     self._check_targets(mapped_shapes(partial(add, (batch_size(x),)), output), y)
                     check_weights(self.loss, sample_weight, batch_size(x))
-        if self.compiled and self._scores is None:
-            self._scores = Scores(dict(self.metrics), self.loss.value_names)
+        if who != "predict" and self._scores is None:  # else targets decide, when they come
+            self._scores = Scores({}, self.loss.value_names)
         self._prepare()
         if who == "fit" and not self.answers_names:
             self._tell_if_nothing_trains()

@@ -8,7 +8,7 @@ import torch
 
 from kerasish.compiling import Compilable
 from kerasish.paths import state
-from kerasish.saving.errors import FilePath, ModelFileError
+from kerasish.saving.errors import FilePath, ModelFileError, check_path
 from kerasish.saving.format import read_file, write_file
 from kerasish.saving.models import (
     COUNTERS,
@@ -49,8 +49,7 @@ class Savable(Compilable):
             ...     Model.load(f"{folder}/net.safetensors", device="cpu").module
             Linear(out_features=1)
         """
-        _keep_old("Model.save", path, overwrite)
-        write_model(path, self)
+        write_model(_for_writing("Model.save", path, overwrite), self)
 
     @classmethod
     def load(
@@ -71,7 +70,7 @@ class Savable(Compilable):
             compile: whether to compile it as it was; False needs no custom losses and metrics.
             device: as for `Model`.
         """
-        stored = read_model(path)
+        stored = read_model(check_path("Model.load(path)", path))
         module = decode_net(stored, custom)
         training = read_training(stored, custom) if compile else None
         try:
@@ -95,8 +94,8 @@ class Savable(Compilable):
         if not self.built:
             raise RuntimeError("Model.save_weights expects a model that is built; got one without "
                                "parameters. Call model.build(shape), or fit first.")
-        _keep_old("Model.save_weights", path, overwrite)
-        write_file(path, "weights", {}, self.module.state_dict())
+        name = _for_writing("Model.save_weights", path, overwrite)
+        write_file(name, "weights", {}, self.module.state_dict())
 
     def load_weights(self, path: FilePath, strict: bool = True) -> list[str]:
         """Puts in the weights of a file, written by `save_weights` or by `save`.
@@ -111,7 +110,7 @@ class Savable(Compilable):
             path: the file.
             strict: whether all names and shapes have to fit; False takes those that do.
         """
-        stored = read_file(path, ("weights", "model"))
+        stored = read_file(check_path("Model.load_weights(path)", path), ("weights", "model"))
         begins = OTHERS if stored.kind == "model" else ()
         given = {name: each for name, each in stored.tensors().items()
                  if not name.startswith(begins)}
@@ -133,7 +132,13 @@ class Savable(Compilable):
         return sorted(given.keys() ^ own.keys() | (given.keys() - fitting.keys()))
 
 
-def _keep_old(who: str, path: Any, overwrite: bool) -> None:
-    if not overwrite and os.path.lexists(path):
+def _for_writing(who: str, path: Any, overwrite: bool) -> str:
+    """The path as text, if a file may be written there."""
+    name = check_path(f"{who}(path)", path)
+    if os.path.isdir(name):
+        raise IsADirectoryError(f"{who}(path) expects the name of a file; got {name!r}, a folder. "
+                                "Add a name to it.")
+    if not overwrite and os.path.lexists(name):
         raise FileExistsError(f"{who}(overwrite=False) expects a path without a file; got "
-                              f"{os.fspath(path)!r}. Take another name, or overwrite=True.")
+                              f"{name!r}. Take another name, or overwrite=True.")
+    return name

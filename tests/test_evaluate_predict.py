@@ -68,6 +68,17 @@ def test_evaluate_of_cross_entropy_by_hand() -> None:
     )
 
 
+def test_predictions_before_any_target_decide_nothing() -> None:
+    x, y = data()
+    model = Model(Linear(1), device="cpu")
+    model.compile("sgd", "mse", metrics=["accuracy"], weighted_metrics=["mae"])
+    outputs, weights = model.predict(x, verbose=0), np.arange(9.0)
+    _, accuracy, mae = model.evaluate(x, y, sample_weight=weights, verbose=0)
+    assert accuracy == np.mean((outputs > 0) == (y.numpy() > 0)), "targets are -1 and 1"
+    error = np.abs(outputs - y.numpy())[:, 0]
+    assert mae == pytest.approx((error * weights).sum() / weights.sum(), rel=1e-5)
+
+
 @pytest.mark.parametrize(
     ("metrics", "return_dict", "kind"),
     [(None, False, float), (["mae"], False, list), (None, True, dict), (["mae"], True, dict)],

@@ -1,7 +1,7 @@
 """What a user sees who makes one of the usual mistakes: each row of a table of Keras' answers.
 
-A comment above each test holds the words of its row. What files and checkpoints say is tested where
-they are.
+A comment above each test holds the words of its row. The rows about checkpoints, weights and model
+files are in `test_misuse_of_files.py`.
 """
 
 from collections.abc import Callable

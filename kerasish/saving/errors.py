@@ -29,7 +29,8 @@ class ModelFileError(ValueError):
         self.path, self.entry, self.reason, self.fix = os.fspath(path), entry, reason, fix
 
     def __str__(self) -> str:
-        return f"{self.path!r} cannot be loaded: {self.entry} {self.reason}. {self.fix}"
+        end = "" if self.reason.endswith("\n") else ". "  # a table ends with its line
+        return f"{self.path!r} cannot be loaded: {self.entry} {self.reason}{end}{self.fix}"
 
 
 def check_path(who: str, path: Any) -> str:
