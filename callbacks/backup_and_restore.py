@@ -28,7 +28,7 @@ class BackupAndRestore(Callback):
 
     A run that ends, early stopping included, takes its backup away; after Ctrl-C or an error it
     stays, and after a loss that is not a number that from before it does. Each fit needs a folder
-    of its own. An instance restores once: a later fit with it begins anew.
+    of its own. After a run that ended, a later fit with the same instance begins anew.
 
     Raises: ValueError for settings out of range; in fit, for the backup of another run; OSError if
         a backup cannot be written. ModelFileError if no backup in the folder can be read.
@@ -62,7 +62,7 @@ class BackupAndRestore(Callback):
         self.on_error = check_choice("BackupAndRestore(on_error)", on_error, ("raise", "warn"))
         self.backup_dir, self.save_freq = Path(backup_dir), save_freq
         self.delete_checkpoint = delete_checkpoint
-        self._restored = self._kept = self._latest_is_damaged = False
+        self._begins_anew = self._kept = self._latest_is_damaged = False
         self._saved_at = 0
         self._run: Any = None
 
@@ -75,10 +75,8 @@ class BackupAndRestore(Callback):
         self._saved_at = self.model.batches_trained
 
     def on_restore(self) -> None:
-        if self._restored:
-            return
-        self._restored, problems = True, []
-        for path in self._paths():
+        problems: list[ModelFileError] = []
+        for path in () if self._begins_anew else self._paths():
             try:
                 state = _read(path)
             except FileNotFoundError:
@@ -113,8 +111,10 @@ class BackupAndRestore(Callback):
 
     def close(self) -> None:
         run, self._run = self._run, None
-        ended = run is not None and run.ended and not self.model.interrupted
-        if ended and self.delete_checkpoint and not self.model.diverged:
+        if run is None:
+            return  # it was told of something else than a fit
+        self._begins_anew = run.ended and not (self.model.interrupted or self.model.diverged)
+        if self._begins_anew and self.delete_checkpoint:
             for path in reversed(self._paths()):
                 path.unlink(missing_ok=True)
 

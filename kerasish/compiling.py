@@ -76,7 +76,7 @@ class Compilable(Trainer):
         self.optimizer, self.loss, self.metrics = new_optimizer, new_loss, plain | weighted
         self.weighted_names, self.steps_per_execution = tuple(weighted), steps
         self.compile_arguments = given
-        self._scores, self.compiled = None, True
+        self._scores, self._answered_names, self.compiled = None, None, True
         self._prepare()
 
     def _loss_for(self, loss: Any, loss_weights: Any, ending: Any) -> Loss:
@@ -98,7 +98,12 @@ class Compilable(Trainer):
 
     @property
     def metrics_names(self) -> list[str]:
-        """The keys of `evaluate(return_dict=True)`, known once the model is compiled."""
+        """The keys of `evaluate(return_dict=True)`, known once the model is compiled.
+
+        Where `test_step` is the user's own, they are what it answered when it last ran.
+        """
+        if self.tests_by_itself and self._answered_names:
+            return list(self._answered_names)
         return ["loss", *(self.loss.value_names if self.compiled else ()), *self.metrics]
 
     def build(self, shape: Any) -> Any:
@@ -123,6 +128,8 @@ class Compilable(Trainer):
 
         Returns: the shape of the output, without the batch axis.
         """
+        if who != "predict" and isinstance(self.loss, NoLoss) and not self.tests_by_itself:
+            self._require_test_step(who, validation)
         for source in (data, validation):
             if source is not None:
                 x, y, sample_weight = source.first()
@@ -138,6 +145,12 @@ class Compilable(Trainer):
         if who == "fit" and not self.answers_names:
             self._tell_if_nothing_trains()
         return output
+
+    def _require_test_step(self, who: str, validation: Source | None) -> None:
+        if who == "evaluate" or validation is not None:
+            raise RuntimeError(f"Model.{who} expects a loss, or a test_step, to evaluate with; got "
+                               f"compiled with loss=None. Write {type(self).__name__}.test_step, "
+                               "which answers as train_step does.")
 
     def _tell_if_nothing_trains(self) -> None:
         """Once a fit: a mistake as a rule, but one may want to see the loss alone."""

@@ -14,6 +14,9 @@ from kerasish.random import global_states, set_global_states
 from kerasish.running import Run
 from kerasish.training import Trainer
 
+FORMAT = 1
+"""What a state is laid out by; it goes up when the layout changes."""
+
 
 class Resumable(Trainer):
     """A trainer whose runs can be put away and gone on with, in another process, too.
@@ -33,11 +36,14 @@ class Resumable(Trainer):
         """
         run, inside = self._current_run(), bool(self._current_run().batch)
         return {
+            "format": FORMAT,
             "seed": run.plan.seed,
             "epoch": run.epoch,
             "batch": run.batch,
             "batches": run.plan.batches_an_epoch,
             "samples": run.plan.source.samples,
+            "batch_size": run.plan.source.batch_size,
+            "shuffle": run.plan.source.shuffle,
             "logs": dict(run.logs),
             "stop_training": self.stop_training,
             "epochs_trained": self.epochs_trained,
@@ -48,28 +54,43 @@ class Resumable(Trainer):
             "validation": run.plan.validation.state_dict() if run.plan.validation else None,
             "random": global_states(),
             "callbacks": [[type(each).__name__, each.state_dict()] for each in run.hooks],
+            "own": self.own_state(),
         }
 
     def load_run_state(self, state: dict[str, Any]) -> None:
         """Goes on from there; to be called in `on_restore`.
 
-        Raises: ValueError for the state of another run; nothing is changed then.
+        Raises: ValueError for the state of another run. Weights and slots are then as they were.
         """
         run = self._current_run()
-        _require_same_run(run, state)
+        _require_same_run(run, dict(self._trainers()), state)
         with self._put_back_on_error():
             for name, each in self._trainers():
                 _load_trainer(each, state["trainers"][name])
-        _load_callbacks(run.hooks, state["callbacks"])
+            if state["scores"] is not None:
+                self.scores.load_state_dict(state["scores"], self.device)
+            _load_callbacks(run.hooks, state["callbacks"])
+            self.load_own_state(state["own"])
         run.plan = run.plan.reseeded(state["seed"])
         run.epoch, run.batch, run.logs = state["epoch"], state["batch"], dict(state["logs"])
         run.noise = run.plan.noise(run.epoch, self.device)
         run.noise.load(state["noise"])
         _load_places(run.plan, state)
-        if state["scores"] is not None:
-            self.scores.load_state_dict(state["scores"], self.device)
         self.stop_training, self.epochs_trained = state["stop_training"], state["epochs_trained"]
         set_global_states(state["random"])
+
+    def own_state(self) -> dict[str, Any]:
+        """What a class of one's own adds to `run_state`: counters, say, that its steps go by.
+
+        Modules, optimizers and trainers among the attributes are put away without it. Override it
+        together with `load_own_state`.
+
+        Returns: a tree of plain values and tensors.
+        """
+        return {}
+
+    def load_own_state(self, state: dict[str, Any]) -> None:
+        """Takes back what `own_state` gave."""
 
     def _current_run(self) -> Run:
         if self.run is None or self.run.ended:
@@ -93,11 +114,20 @@ class Resumable(Trainer):
             raise
 
 
+def _parts(trainer: Trainer, kind: type) -> dict[str, Any]:
+    """The attributes of a kind; what `compile` was given stands among them under its own name."""
+    return {name: part for name, part in values(trainer, kind)
+            if not name.startswith("compile_arguments.")}
+
+
+def _optimizers(trainer: Trainer) -> dict[str, Optimizer]:
+    return {name: each for name, each in _parts(trainer, Optimizer).items() if each.built}
+
+
 def _trainer_state(trainer: Trainer) -> dict[str, Any]:
-    modules, optimizers = dict(values(trainer, Module)), dict(values(trainer, Optimizer))
     return {
-        "modules": {name: _module_state(each) for name, each in modules.items()},
-        "optimizers": {name: each.state_dict() for name, each in optimizers.items() if each.built},
+        "modules": {name: _module_state(each) for name, each in _parts(trainer, Module).items()},
+        "optimizers": {name: each.state_dict() for name, each in _optimizers(trainer).items()},
         "batches_trained": trainer.batches_trained,
     }
 
@@ -111,14 +141,13 @@ def _module_state(module: Module) -> dict[str, Any]:
 
 
 def _load_trainer(trainer: Trainer, state: dict[str, Any]) -> None:
-    for name, module in values(trainer, Module):
+    for name, module in _parts(trainer, Module).items():
         kept = state["modules"][name]
         module.load_state_dict(kept["state"])
         for path, parameter in module.named_parameters():
             parameter.trainable = path not in kept["frozen"]
-    for name, optimizer in values(trainer, Optimizer):
-        if optimizer.built:
-            optimizer.load_state_dict(state["optimizers"][name])
+    for name, optimizer in _optimizers(trainer).items():
+        optimizer.load_state_dict(state["optimizers"][name])
     trainer.batches_trained = state["batches_trained"]
 
 
@@ -145,14 +174,24 @@ def _load_places(plan: Plan, state: dict[str, Any]) -> None:
                        "batches that come next.")
 
 
-def _require_same_run(run: Run, state: dict[str, Any]) -> None:
+def _require_same_run(run: Run, trainers: dict[str, Trainer], state: Any) -> None:
     """Refuses the state of a fit with other arguments, where going on would not be the same run."""
-    plan = run.plan
-    facts: list[tuple[str, Any, Any]] = []
+    plan, kept_as = run.plan, state.get("format") if isinstance(state, dict) else None
+    if kept_as != FORMAT:
+        raise ValueError(f"fit expects a run that was put away in the form {FORMAT}; got the form "
+                         f"{kept_as!r}, of another version of kerasish. Go on with that one, or "
+                         "delete the backup to begin anew.")
+    facts: list[tuple[str, Any, Any]] = [
+        (f"{kind} of {each!r}", list(state["trainers"].get(name, {}).get(kind, ())), list(own))
+        for name, each in trainers.items()
+        for kind, own in (("modules", _parts(each, Module)), ("optimizers", _optimizers(each)))
+    ]
     if plan.seed_is_given:
         facts.append(("seed", state["seed"], plan.seed))
     if state["batch"]:
-        facts += [("number of samples", state["samples"], plan.source.samples),
+        facts += [("batch_size", state["batch_size"], plan.source.batch_size),
+                  ("shuffle", state["shuffle"], plan.source.shuffle),
+                  ("number of samples", state["samples"], plan.source.samples),
                   ("number of batches an epoch", state["batches"], plan.batches_an_epoch)]
     for what, kept, given in facts:
         if kept != given:

@@ -40,6 +40,11 @@ class Stepper:
         """Whether `train_step` is the user's own: what it trains on and logs is for it to say."""
         return type(self).train_step is not Stepper.train_step
 
+    @property
+    def tests_by_itself(self) -> bool:
+        """Whether `test_step` is the user's own."""
+        return type(self).test_step is not Stepper.test_step
+
     def train_step(self, x: Any, y: Any, sample_weight: Any = None) -> Outcome:
         """One batch: forward, loss, backward, update. Override it for another kind of training.
 
@@ -64,15 +69,27 @@ class Stepper:
     def record(self, scores: Scores, outcome: Outcome, x: Any, y: Any, sample_weight: Any) -> None:
         """Takes what a step answered into the running means.
 
-        Raises: ValueError for a dict without a loss.
+        Raises: TypeError or ValueError for another answer than that of `train_step`.
         """
-        if isinstance(outcome, dict):
-            if "loss" not in outcome:
-                raise ValueError(f"a step of {type(self).__name__} expects to answer a dict with "
-                                 f"'loss' in it; got {list(outcome)}. Add it: logs begin with it.")
-            scores.add(outcome, batch_size(x))
-        else:
+        if type(outcome) is tuple:
             scores.update(*outcome, y, sample_weight, self.loss.values)
+        else:
+            self._check_answer(outcome)
+            scores.add(outcome, batch_size(x))  # type: ignore[arg-type]
+
+    def _check_answer(self, outcome: Any) -> None:
+        who = f"a step of {type(self).__name__}"
+        if not isinstance(outcome, dict):
+            raise TypeError(f"{who} expects to answer a tuple (loss, predictions) or a dict; got "
+                            f"{outcome!r}. Return one of them.")
+        if "loss" not in outcome:
+            raise ValueError(f"{who} expects to answer a dict with 'loss' in it; got "
+                             f"{list(outcome)}. Add it: logs begin with it.")
+        for name, value in outcome.items():
+            if not isinstance(value, Tensor) or value.dim():
+                raise TypeError(f"{who} expects to answer 0-dim tensors; got {value!r} for "
+                                f"{name!r}. Take the mean of several, and torch.tensor of a "
+                                "number.")
 
     def objective(self, y_pred: Any, y: Any, sample_weight: Any = None) -> Tensor:
         """The loss, and the penalties of regularizers, whose gradients the optimizer adds."""

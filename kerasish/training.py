@@ -36,6 +36,7 @@ class Trainer(Stepper):
     """Epochs ended in all fits so far; a fit that starts at a later `initial_epoch` counts the
     epochs before it as done."""
     _scores: Scores | None = None
+    _answered_names: list[str] | None = None
 
     @property
     def scores(self) -> Scores:
@@ -122,6 +123,7 @@ class Trainer(Stepper):
                     for hook in end:
                         hook(batch, logs)
         results = scores.final_results()
+        self._answered_names = list(results)
         self.loss.forget()
         hooks.on_test_end(dict(results))
         return results

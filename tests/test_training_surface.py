@@ -1,5 +1,6 @@
 """Arguments of fit, evaluate and predict, when callbacks hear of what, steps of one's own."""
 
+import re
 from typing import Any
 
 import numpy as np
@@ -404,7 +405,6 @@ class Penalized(Model):
     """Trains without targets, to make outputs small, and logs what it likes."""
 
     def train_step(self, x, y, sample_weight=None):
-        assert y is None
         output = self.module.forward(x)
         self.backward(2 * output / output.numel())
         self.step()
@@ -478,6 +478,43 @@ def test_a_step_that_answers_no_loss_is_named(step: str) -> None:
     with pytest.raises(ValueError, match=r"a step of Penalized expects to answer a dict with "
                        r"'loss' in it; got \['size'\]\. Add it: logs begin with it\.$"):
         made.fit(X, validation_data=[(X,)], verbose=0)
+
+
+@pytest.mark.parametrize(("answer", "says"), [
+    ({"loss": 1.0}, "expects to answer 0-dim tensors; got 1.0 for 'loss'"),
+    ({"loss": torch.ones(3)}, "expects to answer 0-dim tensors; got tensor"),
+    (None, "a tuple (loss, predictions) or a dict; got None. Return one"),
+    ([1, 2], "a tuple (loss, predictions) or a dict; got [1, 2]"),
+])
+def test_a_step_that_answers_something_else_is_told_what_to_answer(answer: Any, says: str) -> None:
+    made = own()
+    made.train_step = lambda x, y, sample_weight=None: answer  # type: ignore[method-assign]
+    with pytest.raises(TypeError, match=f"^a step of Penalized .*{re.escape(says)}"):
+        made.fit(X, verbose=0)
+
+
+def test_names_are_those_that_evaluate_answers() -> None:
+    made = own()
+    made.compile(SGD(0.1), None, metrics=["mae"])
+    assert made.metrics_names == ["loss", "mae"]
+    made.fit(X, Y, validation_data=(X, Y), verbose=0)
+    assert made.metrics_names == ["loss", "size"]
+    assert list(made.evaluate(X, Y, verbose=0, return_dict=True)) == ["loss", "size"]
+    assert set(logs_of(made)) == {"loss", "size", "val_loss", "val_size"}
+
+
+def test_what_a_step_trains_on_is_not_evaluated_without_a_loss() -> None:
+    class Trained(Penalized):
+        test_step = Model.test_step
+
+    made = Trained(Linear(1), device="cpu")
+    made.compile("sgd", None)
+    for ask in (lambda: made.evaluate(X, Y, verbose=0),
+                lambda: made.fit(X, validation_data=(X, Y), verbose=0)):
+        with pytest.raises(RuntimeError, match=r"expects a loss, or a test_step, to evaluate with; "
+                                               r"got compiled with loss=None\. Write Trained\.te"):
+            ask()
+    made.fit(X, verbose=0)
 
 
 def test_a_batch_of_a_step_of_ones_own_answers_its_names() -> None:

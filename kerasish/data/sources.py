@@ -30,6 +30,10 @@ class Source:
     """Batches a pass, where that is known."""
     samples: int | None = None
     """Samples a pass, where that is known."""
+    batch_size: int | None = None
+    """Samples a batch, where that was said to it."""
+    shuffle: bool | None = None
+    """Whether passes have orders of their own, where that was said to it."""
     who = "fit"
     """The method that it was given to, for errors."""
     seed = 0
@@ -92,7 +96,9 @@ class ArraySource(Source):
         who: str = "fit",
     ) -> None:
         self.who = who
-        self.arrays, self.batch_size, self.seed, self.shuffle = arrays, batch_size, seed, shuffle
+        self.arrays, self.seed = arrays, seed
+        self.batch_size: int = batch_size
+        self.shuffle: bool = shuffle
         self.samples = len(arrays)
         self.batches = -(-self.samples // batch_size)
 

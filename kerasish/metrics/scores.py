@@ -33,21 +33,24 @@ class Scores:
         parts: Iterable[str] = (),
         weighted: Collection[str] = (),
     ) -> None:
-        self.losses, self.metrics = {name: Mean() for name in ("loss", *parts)}, metrics
+        self._parts, self.metrics = tuple(parts), metrics
+        self.losses = {name: Mean() for name in ("loss", *self._parts)}
         self._loss, self.weighted = self.losses["loss"], weighted
         self._quick = {name: metric for name, metric in metrics.items()
                        if vars(type(metric)).get("runs_in_step")}
         self._others = {name: metric for name, metric in metrics.items() if name not in self._quick}
         self._held: list[tuple[Any, Any, Any]] = []
         self._held_size = 0
-        self.names = (*self.losses, *metrics)
-        """Of the loss, of its parts and of the metrics, in the order of logs."""
+        self._answered: dict[str, None] = {}
+        self.names = self._names_with({})
+        """Of the loss, of its parts and of the metrics, in the order of logs; or of the values that
+        a step of the user's own has answered in this pass."""
         self.updates = 0
         """Batches and resets ever; never reset itself, so that it tells moments apart."""
 
     def fresh(self) -> "Scores":
         """The same metrics with sums of their own, for a pass beside this one."""
-        twin = Scores(copy.deepcopy(self.metrics), list(self.losses)[1:], self.weighted)
+        twin = Scores(copy.deepcopy(self.metrics), self._parts, self.weighted)
         twin.reset()
         return twin
 
@@ -55,6 +58,7 @@ class Scores:
         """Forgets all batches."""
         self.updates += 1
         self.forget()
+        self._answer({})
         for metric in (*self.losses.values(), *self.metrics.values()):
             metric.reset()
 
@@ -91,12 +95,20 @@ class Scores:
     def add(self, values: Mapping[str, Tensor], size: int) -> None:
         """Takes in the values of a step that says by itself what the logs are to show."""
         self.updates += 1
+        if not values.keys() <= self._answered.keys():
+            self._answer(self._answered | dict.fromkeys(values))
         for name, value in values.items():
-            if name not in self.losses:
-                with torch.inference_mode(False):
-                    self.losses[name] = Mean()
-                self.names = (*self.losses, *self.metrics)
             self.losses[name].add(value, size)
+
+    def _answer(self, names: dict[str, None]) -> None:
+        """From here on these are the names of the values that steps answer, if there are any."""
+        self._answered, self.names = names, self._names_with(names)
+        with torch.inference_mode(False):
+            self.losses |= {name: Mean() for name in names if name not in self.losses}
+
+    def _names_with(self, answered: Collection[str]) -> tuple[str, ...]:
+        own = [name for name in answered if name != "loss"]
+        return ("loss", *own) if answered else ("loss", *self._parts, *self.metrics)
 
     def _take_in(self, metrics: Mapping[str, Metric]) -> None:
         """Gives the batches that are held to metrics, as one."""
@@ -112,8 +124,8 @@ class Scores:
         Args:
             names: whose values; None is all of them.
         """
-        wanted = {name: metric for name, metric in (self.losses | self.metrics).items()
-                  if names is None or name in names}
+        everything = self.losses | self.metrics
+        wanted = {name: everything[name] for name in self.names if names is None or name in names}
         copies = {name: copy.deepcopy(metric) for name, metric in wanted.items()
                   if self._held and name in self._quick}
         self._take_in(copies)
@@ -132,8 +144,10 @@ class Scores:
         """
         sizes = [batch_size(y_pred) for y_pred, _, _ in self._held]
         held = tuple(map(_joined, zip(*self._held, strict=True)))
-        sums = {name: each.state_dict() for name, each in (self.losses | self.metrics).items()}
-        return {"sums": sums, "sizes": sizes, "held": copied("Scores.held", held)}
+        everything = self.losses | self.metrics
+        return {"sums": {name: everything[name].state_dict() for name in self.names},
+                "answered": list(self._answered),
+                "sizes": sizes, "held": copied("Scores.held", held)}
 
     def load_state_dict(self, state: Mapping[str, Any], device: Device | None = None) -> None:
         """Takes a state back: what follows is the same to the bit, held batches included.
@@ -144,12 +158,14 @@ class Scores:
             state: what `state_dict` gave.
             device: where the tensors go; None leaves them where they are.
         """
-        sums = state["sums"]
-        if list(sums) != list(self.names):
-            raise ValueError(f"Scores.load_state_dict(state) expects the sums of {self.names}; got "
+        sums, names = state["sums"], self._names_with(state["answered"])
+        if list(sums) != list(names):
+            raise ValueError(f"Scores.load_state_dict(state) expects the sums of {names}; got "
                              f"those of {tuple(sums)}. Compile with the same loss and metrics.")
-        for name, each in (self.losses | self.metrics).items():
-            each.load_state_dict(sums[name], device)
+        self._answer(dict.fromkeys(state["answered"]))
+        everything = self.losses | self.metrics
+        for name in names:
+            everything[name].load_state_dict(sums[name], device)
         self.updates += 1
         self.forget()
         if state["sizes"]:

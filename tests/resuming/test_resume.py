@@ -3,9 +3,10 @@
 import os
 import signal
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from itertools import cycle
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -14,10 +15,21 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 from kerasish import Model, set_seed
-from kerasish.callbacks import BackupAndRestore, Callback, EarlyStopping
+from kerasish.callbacks import BackupAndRestore, Callback, EarlyStopping, TerminateOnNaN
 from kerasish.layers import Dropout, Linear, Tanh
+from kerasish.optimizers import SGD
 from kerasish.saving import ModelFileError
-from tests.resuming.runs import BATCH, EPOCHS, KINDS, SAMPLES, Kind, data, digest, train
+from kerasish.saving.format import write_file
+from tests.resuming.runs import (
+    BATCH,
+    EPOCHS,
+    KINDS,
+    SAMPLES,
+    Kind,
+    data,
+    digest,
+    train,
+)
 
 PER_EPOCH = -(-int(SAMPLES * 0.8) // BATCH)
 
@@ -177,6 +189,106 @@ def test_an_iterator_cannot_be_put_back_within_an_epoch(tmp_path: Path) -> None:
         fitted(batches(), tmp_path, epochs=1)
 
 
+# ---- nets and steps of one's own ----------------------------------------------------------------
+
+
+class Two(Model):
+    """Two nets, two optimizers, values of its own, and a counter that its steps go by."""
+
+    def __init__(self) -> None:
+        super().__init__(Linear(2, 4), Tanh(), Dropout(0.2), Linear(4, 1), device="cpu")
+        self.other, self.steps = Linear(1), 0
+        self.other.build((2,))
+        self.other_optimizer = SGD(0.1, momentum=0.9).build(self.other.parameters())
+
+    def train_step(self, x: Tensor, y: Tensor, sample_weight: Any = None) -> dict[str, Tensor]:
+        self.steps += 1
+        loss, _ = cast(tuple[Tensor, Tensor], super().train_step(x, y))
+        error = self.other(x) - y * self.steps
+        self.other.backward(2 * error / len(x))
+        self.other_optimizer.step()
+        self.other_optimizer.zero_grad()
+        return {"loss": loss, "other_loss": error.square().mean()}
+
+    def own_state(self) -> dict[str, Any]:
+        return {"steps": self.steps}
+
+    def load_own_state(self, state: dict[str, Any]) -> None:
+        self.steps = state["steps"]
+
+
+def two(folder: Path, *more: Callback, optimizer: Any = None) -> Model:
+    set_seed(0)
+    model, (x, y) = Two(), data()
+    model.compile(optimizer or SGD(0.1), "mse")
+    model.fit(x, y, BATCH, epochs=3, seed=1, verbose=0,
+              callbacks=[*more, BackupAndRestore(folder, 4)])
+    return model
+
+
+@pytest.mark.parametrize("act", [fail, interrupt])
+@pytest.mark.parametrize("batch", [5, 10, 13, 29])
+def test_all_nets_optimizers_and_values_of_a_step_go_on(
+    act: Callable[[], None], batch: int, tmp_path: Path
+) -> None:
+    whole = two(tmp_path / "whole")
+    with suppress(Disturbance):
+        two(tmp_path / "run", At(batch, act))
+    again = two(tmp_path / "run")
+    assert same(whole, again) and isinstance(again, Two) and isinstance(whole, Two)
+    assert torch.equal(whole.other.weight.data, again.other.weight.data)
+
+
+def test_a_backup_holds_each_optimizer_once(tmp_path: Path) -> None:
+    sizes = []
+
+    class Look(Callback):
+        def on_train_end(self, logs=None):
+            sizes.append((tmp_path / "latest.safetensors").stat().st_size)
+
+    two(tmp_path, Look())
+    two(tmp_path, Look(), optimizer="sgd")
+    assert sizes[0] - sizes[1] < 200
+
+
+def test_other_optimizers_are_refused_and_nothing_is_changed(tmp_path: Path) -> None:
+    class Other(Two):
+        def __init__(self) -> None:
+            super().__init__()
+            self.third_optimizer = SGD(0.1).build(self.other.parameters())
+
+    with pytest.raises(Disturbance):
+        two(tmp_path, At(6, fail))
+    model, (x, y) = Other(), data()
+    model.compile("sgd", "mse")
+    model.build((2,))
+    before = model.get_weights()
+    with pytest.raises(ValueError, match=r"optimizers of .*\['other_optimizer', 'optimizer'\]; "
+                                         r"got \['other_optimizer', 'third_optimizer', 'opt"):
+        model.fit(x, y, BATCH, epochs=3, seed=1, verbose=0, callbacks=BackupAndRestore(tmp_path))
+    assert all(map(np.array_equal, before, model.get_weights()))
+
+
+def test_a_callback_that_cannot_go_on_leaves_the_weights_as_they_were(tmp_path: Path) -> None:
+    class Picky(Callback):
+        def state_dict(self):
+            return {"number": 1}
+
+        def load_state_dict(self, state):
+            raise ValueError("not mine")
+
+    with pytest.raises(Disturbance):
+        fitted(TensorDataset(*data()), tmp_path, Picky(), At(6, fail))
+    model, (x, y) = Model(Linear(6), Tanh(), Dropout(0.2), Linear(1), device="cpu"), data()
+    model.compile("adam", "mse", metrics=["mae"])
+    model.build((2,))
+    before = model.get_weights()
+    with pytest.raises(ValueError, match="not mine"):
+        model.fit(x, y, BATCH, epochs=3, seed=1, verbose=0,
+                  callbacks=[Picky(), BackupAndRestore(tmp_path)])
+    assert all(map(np.array_equal, before, model.get_weights()))
+
+
 # ---- whose backup it is -------------------------------------------------------------------------
 
 
@@ -188,6 +300,51 @@ def test_restored_state_is_used_once(tmp_path: Path) -> None:
     backup = model.callbacks[2]
     x, y = data()
     assert model.fit(x, y, epochs=2, verbose=0, callbacks=backup).epoch == [0, 1]
+
+
+def test_an_instance_goes_on_after_ctrl_c_and_after_an_error(tmp_path: Path) -> None:
+    backup, (x, y) = BackupAndRestore(tmp_path, 2), data()
+    model = Model(Linear(4), Linear(1), device="cpu")
+    model.compile("sgd", "mse")
+    settings: dict[str, Any] = {"batch_size": BATCH, "epochs": 2, "seed": 1, "verbose": 0}
+    model.fit(x, y, callbacks=[backup, At(7, interrupt)], **settings)
+    with pytest.raises(Disturbance):
+        model.fit(x, y, callbacks=[backup, At(13, fail)], **settings)
+    assert model.batches_trained == 13
+    model.fit(x, y, callbacks=backup, **settings)
+    assert model.batches_trained == 20
+    assert model.history is not None and model.history.epoch == [0, 1]
+
+
+def test_a_run_that_diverged_keeps_the_backup_from_before(tmp_path: Path) -> None:
+    x, y = data()
+    x[70] = float("nan")  # passes go on across epochs: it comes in the second one
+    for _ in range(3):
+        model = Model(Linear(4), Linear(1), device="cpu")
+        model.compile("sgd", "mse")
+        model.fit(x, y, BATCH, epochs=4, steps_per_epoch=5, seed=1, verbose=0, shuffle=False,
+                  callbacks=[TerminateOnNaN(), BackupAndRestore(tmp_path)])
+        assert model.diverged and list(tmp_path.iterdir())
+        assert model.batches_trained == 9
+
+
+@pytest.mark.parametrize(("changed", "says"), [
+    ({"batch_size": 7}, "batch_size 8; got 7"), ({"shuffle": False}, "shuffle True; got False"),
+    ({"validation_split": 0.4}, "number of samples 60; got 45"),
+])
+def test_within_an_epoch_other_data_are_refused(
+    changed: dict[str, Any], says: str, tmp_path: Path
+) -> None:
+    with pytest.raises(Disturbance):
+        train(Kind("Adam", "plain", "by batch"), tmp_path, [At(6, fail)])
+    with pytest.raises(ValueError, match=f"^fit expects .* with the {says}. Call fit as before"):
+        train(Kind("Adam", "plain", "by batch"), tmp_path, **changed)
+
+
+def test_a_backup_of_another_version_says_so(tmp_path: Path) -> None:
+    write_file(tmp_path / "latest.safetensors", "checkpoint", {"run": {"epoch": 1}}, {})
+    with pytest.raises(ValueError, match=r"in the form 1; got the form None, of another version"):
+        fitted(TensorDataset(*data()), tmp_path)
 
 
 def test_another_seed_is_refused_and_nothing_is_changed(tmp_path: Path) -> None:
