@@ -21,5 +21,5 @@ def test_the_keys_of_a_dict_keep_their_order_and_a_list_becomes_a_tuple() -> Non
 
 @pytest.mark.parametrize("parts", [[1], [1, 2, 3]], ids=str)
 def test_a_key_without_a_part_or_a_part_without_a_key_is_an_error(parts: list[int]) -> None:
-    with pytest.raises(ValueError, match="argument 2 is (shorter|longer)"):
+    with pytest.raises(ValueError, match=r"argument 2 is (shorter|longer)"):
         arranged({"a": 0, "b": 0}, parts)

@@ -1,4 +1,4 @@
-"""What callbacks that watch a number know of its direction, in models with several outputs."""
+"""Callbacks that watch a number: their settings, and its direction, with several outputs too."""
 
 import re
 
@@ -56,6 +56,8 @@ def test_the_direction_of_a_number_that_a_callback_logs_is_asked_for() -> None:
     ("min_delta", "small", "expects a finite number of 0 or more; got 'small'."),
     ("patience", -1, "expects a whole number of at least 0; got -1. 10, for instance, is one."),
     ("patience", 2.5, "expects a whole number of at least 0; got 2.5."),
+    ("patience", None, "expects a whole number of at least 0; got None."),
+    ("patience", float("nan"), "expects a whole number of at least 0; got nan."),
     ("patience", True, "expects a whole number of at least 0; got True."),
     ("start_from_epoch", -1, "expects a whole number of at least 0; got -1."),
     ("start_from_epoch", None, "expects a whole number of at least 0; got None."),
