@@ -9,6 +9,7 @@ from kerasish.layers import BatchNorm1d, Linear, Tanh
 from kerasish.losses import MSE
 from kerasish.module import Module
 from kerasish.optimizers import SGD, Adam
+from tests.callbacks.saves import same
 
 NAN, INF = float("nan"), float("inf")
 
@@ -60,10 +61,6 @@ class Before(Callback):
 
     def on_train_end(self, logs=None) -> None:
         self.ended = True
-
-
-def same(one, other) -> bool:
-    return all(torch.equal(one[name], other[name]) for name in one)
 
 
 @pytest.mark.parametrize("bad", [NAN, INF], ids=str)
