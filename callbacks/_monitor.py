@@ -5,15 +5,10 @@ from collections.abc import Collection
 from copy import copy
 from typing import Any, ClassVar
 
+from kerasish.checks import check_number
 from kerasish.hooks import Callback
 from kerasish.registry import nearest
 from kerasish.types import Logs
-
-
-def check_number(who: str, value: float, fix: str) -> None:
-    """Refuses what is no number of 0 or more."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
-        raise ValueError(f"{who} expects a number of 0 or more; got {value!r}. {fix}")
 
 
 class MonitorCallback(Callback):
@@ -37,8 +32,9 @@ class MonitorCallback(Callback):
         if mode not in ("auto", "min", "max"):
             raise ValueError(f"{who}(mode) expects 'auto', 'min' or 'max'; got {mode!r}. "
                              "A loss is better when it is lower: 'min'.")
-        check_number(f"{who}(min_delta)", min_delta, "0 counts every change.")
-        self.monitor, self.mode, self.min_delta = monitor, mode, min_delta
+        self.monitor, self.mode = monitor, mode
+        self.min_delta = check_number(f"{who}(min_delta)", min_delta, 0,
+                                      fix="0 counts every change.")
         self._known = False
 
     def on_train_begin(self, logs: Logs | None = None) -> None:

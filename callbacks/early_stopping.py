@@ -4,10 +4,11 @@ from typing import ClassVar
 
 import torch
 
+from kerasish.checks import check_count, check_number
 from kerasish.progress import notice
 from kerasish.types import Logs
 
-from ._monitor import MonitorCallback, check_number
+from ._monitor import MonitorCallback
 
 
 class EarlyStopping(MonitorCallback):
@@ -51,14 +52,11 @@ class EarlyStopping(MonitorCallback):
         start_from_epoch: int = 0,
     ) -> None:
         super().__init__(monitor, mode, min_delta)
-        check_number("EarlyStopping(patience)", patience, "10 epochs are usual.")
-        check_number("EarlyStopping(start_from_epoch)", start_from_epoch, "It counts epochs.")
-        if baseline is not None and not isinstance(baseline, int | float):
-            raise ValueError(f"EarlyStopping(baseline) expects a number or None; got {baseline!r}. "
-                             "None asks for no baseline.")
-        self.patience, self.verbose, self.baseline = patience, verbose, baseline
-        self.restore_best_weights = restore_best_weights
-        self.start_from_epoch = start_from_epoch
+        self.patience = check_count("EarlyStopping(patience)", patience)
+        self.baseline = None if baseline is None else check_number(
+            "EarlyStopping(baseline)", baseline, fix="None asks for no baseline.")
+        self.start_from_epoch = check_count("EarlyStopping(start_from_epoch)", start_from_epoch)
+        self.verbose, self.restore_best_weights = verbose, restore_best_weights
         self._start()
 
     def on_train_begin(self, logs: Logs | None = None) -> None:

@@ -17,7 +17,10 @@ class SwapEMAWeights(Callback):
 
     Args:
         swap_on_epoch: whether the averages are also in the model at the end of an epoch, for the
-            callbacks that come after this one: a ModelCheckpoint then saves them.
+            callbacks that come after this one: a ModelCheckpoint then saves them as the weights. In
+            a file of the whole model the optimizer holds the weights of training in their stead:
+            call `model.optimizer.swap_ema()` once on the loaded model to train on from these, as if
+            it had never stopped; leave it out to start from the averages.
 
     Example:
         >>> SwapEMAWeights(swap_on_epoch=True).swap_on_epoch

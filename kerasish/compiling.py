@@ -12,7 +12,7 @@ import torch
 from kerasish import losses, optimizers
 from kerasish.checks import check_count
 from kerasish.data import Source
-from kerasish.endings import check_classes, check_endings, endings
+from kerasish.endings import check_classes, check_endings, endings, known_outputs
 from kerasish.losses import Loss
 from kerasish.losses.several import NoLoss, OutputLosses, check_weights, for_outputs, keys_of
 from kerasish.metrics import Metric, Scores, named_metrics
@@ -81,7 +81,8 @@ class Compilable(Trainer):
 
     def _loss_for(self, loss: Any, loss_weights: Any, ending: Any) -> Loss:
         if loss is not None:
-            return for_outputs(loss, loss_weights, ending, losses.get)
+            outputs = known_outputs(self.module, ending)
+            return for_outputs(loss, loss_weights, outputs, losses.get)
         if not self.answers_names:
             raise TypeError("compile(loss) expects a loss to train with; got None. Write "
                             "loss='mse', for instance; None is for a class with a train_step that "
@@ -113,6 +114,8 @@ class Compilable(Trainer):
         """
         with self._undone_on_error():
             output = self.module.build(tuple(shape) if isinstance(shape, list) else shape)
+            if self.compiled:
+                self._check_outputs(output)
             self._prepare()
         return output
 
@@ -158,12 +161,22 @@ class Compilable(Trainer):
             notice("fit: the model has no trainable parameters, so nothing will be learned. Set "
                    "trainable = True, for all of it or for a layer.")
 
+    def _check_outputs(self, y_pred: Any) -> None:
+        """Refuses a model whose outputs are others than those that the loss is for."""
+        if isinstance(self.loss, OutputLosses):
+            self.loss.check_outputs(y_pred)
+        else:
+            self._require_single("outputs", y_pred)
+
+    def _require_single(self, what: str, tree: Any) -> None:
+        keys = keys_of(tree)
+        if keys is not None and not isinstance(self.loss, OutputLosses | NoLoss):
+            raise ValueError(f"compile(loss) expects a loss for each of several {what}; got "
+                             f"{self.loss!r} for {keys}. Write them in a list or dict.")
+
     def _check_targets(self, y_pred: Any, y: Any) -> None:
-        if not isinstance(self.loss, OutputLosses | NoLoss):
-            for what, keys in (("outputs", keys_of(y_pred)), ("targets", keys_of(y))):
-                if keys is not None:
-                    raise ValueError(f"compile(loss) expects a loss for each of several {what}; "
-                                     f"got {self.loss!r} for {keys}. Write them in a list or dict.")
+        self._check_outputs(y_pred)
+        self._require_single("targets", y)
         self.loss.check_targets(y_pred, y)
         check_classes(endings(self.module))
         if self._scores is None:

@@ -1,11 +1,14 @@
 """What a module ends in: the modules that give its outputs their values."""
 
+import inspect
 from typing import Any
+
+from torch import Tensor
 
 from kerasish.containers import Graph, Parallel, Recompute, Sequential
 from kerasish.layers import LogSoftmax, Softmax
 from kerasish.losses import Loss
-from kerasish.losses.several import OutputLosses
+from kerasish.losses.several import OutputLosses, keys_of
 from kerasish.module import Module
 from kerasish.node import Node
 from kerasish.trees import leaves, mapped
@@ -34,6 +37,20 @@ def _ending_of(node: Node) -> Any:
             return endings(node.module)
         node = node.inputs
     return Module()  # the input itself: anything
+
+
+def known_outputs(module: Module, ending: Any) -> list[Any] | None:
+    """The names of several outputs, or their places; [] for a single one, None if it is not known.
+
+    A built module knows its outputs. Of others the structure of the endings tells, or a forward
+    that declares to return a Tensor.
+    """
+    if module.built:
+        return keys_of(module.output_shape) or []
+    if isinstance(ending, tuple | dict):
+        return keys_of(ending)
+    returned = inspect.signature(ending.forward).return_annotation
+    return [] if returned in (Tensor, "Tensor") else None
 
 
 def check_endings(loss: Loss, ending: Any) -> None:

@@ -28,6 +28,10 @@ class Stepper:
 
     batch = 0
     """The batch of the epoch that is being trained."""
+    batch_data: tuple[Any, Any, Any] | None = None
+    """Its inputs, targets and sample weights."""
+    batch_loss: Tensor | None = None
+    """Its loss, before the update; a `train_step` of your own need not set it."""
     unwound = False
     """Whether the first step of this fit has left nothing saved; looked at once a fit."""
     _after_backward: tuple[Hook, ...] = ()
@@ -52,7 +56,7 @@ class Stepper:
             tensors, "loss" among them, whose running means the logs are to show.
         """
         y_pred = self.module.forward(x)
-        loss = self.objective(y_pred, y, sample_weight)
+        self.batch_loss = loss = self.objective(y_pred, y, sample_weight)
         self.backward(self.loss.backward())
         self.step()
         return loss, y_pred
@@ -147,7 +151,7 @@ class Stepper:
             waits = False
             raise
         finally:
-            self._after_backward = ()
+            self._after_backward, self.batch_data, self.batch_loss = (), None, None
             if not waits:
                 self._forget()
 

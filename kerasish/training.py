@@ -91,7 +91,8 @@ class Trainer(Stepper):
             scores.reset()
         self.batch = first - 1
         with torch.inference_mode():
-            for self.batch, (x, y, sample_weight) in enumerate(batches, first):
+            for self.batch, self.batch_data in enumerate(batches, first):
+                x, y, sample_weight = self.batch_data
                 if begin and self.batch % every == 0:
                     for hook in begin:
                         hook(self.batch, {})

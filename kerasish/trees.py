@@ -48,6 +48,26 @@ def filled(like: Any, values: Iterable[Any]) -> Any:
     return mapped(lambda _: next(rest), like)
 
 
+def parts_of(tree: Any) -> list[Any]:
+    """What a tuple, a list or a dict holds, in order, whatever that is.
+
+    Example:
+        >>> parts_of({"a": (2, 3), "b": None})
+        [(2, 3), None]
+    """
+    return list(tree.values() if isinstance(tree, dict) else tree)
+
+
+def arranged(like: Any, parts: Iterable[Any]) -> Any:
+    """Parts, whatever they are, by the keys of another dict, or in a tuple; reverses `parts_of`.
+
+    Example:
+        >>> arranged({"a": 1, "b": 2}, [(2, 3), None])
+        {'a': (2, 3), 'b': None}
+    """
+    return dict(zip(like, parts, strict=True)) if isinstance(like, dict) else tuple(parts)
+
+
 def shape_of(tree: Any) -> Any:
     """The shape of a tensor, or those of several in the same structure, with the batch axis.
 

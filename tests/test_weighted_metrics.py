@@ -8,7 +8,9 @@ import torch
 
 from kerasish import Model
 from kerasish.containers import Graph, Input, Parallel
-from kerasish.layers import GRU, Linear, Tanh
+from kerasish.layers import GRU, Identity, Linear, Sigmoid, Tanh
+from kerasish.losses import MSE
+from kerasish.losses.several import OutputLosses, check_weights, weights_of
 from kerasish.metrics import MAE, Metric
 from kerasish.optimizers import SGD
 from tests.table import numbers
@@ -37,13 +39,16 @@ def results(model: Model, *data: Any, **settings: Any) -> dict[str, float]:
 
 @pytest.mark.parametrize("batch_size", [1, 4, 6])
 def test_metrics_never_see_sample_weights_and_weighted_metrics_do(batch_size: int) -> None:
-    model = one(metrics=["mae"], weighted_metrics=["mae"])
+    model = one(metrics=["mae"], weighted_metrics=["mae", "rmse"])
     got = results(model, X, Y, batch_size, sample_weight=WEIGHTS)
     each = error(model)
+    rmse = float((each**2 * WEIGHTS).sum() / WEIGHTS.sum()) ** 0.5
+    assert got["rmse"] == pytest.approx(rmse, rel=1e-5)
     assert got["mae"] == pytest.approx(float(each.mean()), rel=1e-5)
     weighted = float((each * WEIGHTS).sum() / WEIGHTS.sum())
     assert got["weighted_mae"] == pytest.approx(weighted, rel=1e-5)
     assert got["loss"] == pytest.approx(float((each**2 * WEIGHTS).sum() / 6), rel=1e-5)
+    assert model.train_on_batch(X, Y, WEIGHTS, return_dict=True) == pytest.approx(got, rel=1e-5)
 
 
 def test_without_weights_both_say_the_same() -> None:
@@ -73,6 +78,18 @@ def test_class_weights_reach_weighted_metrics_in_training_alone() -> None:
     assert history["weighted_accuracy"][0] == pytest.approx(
         float((right * weights).sum() / weights.sum()))
     assert history["val_weighted_accuracy"] == history["val_accuracy"] == history["accuracy"]
+
+
+def test_an_accuracy_that_loss_or_targets_decide_may_be_weighted() -> None:
+    for last, loss, y in ((Sigmoid(), "bce_loss", [[1.0], [0.0]]),
+                          (Identity(), "mse", [[1.0], [-1.0]])):
+        model = Model(Linear(1, bias=False), last, device="cpu")
+        model.build((1,))
+        model.module[0].weight.data = torch.ones(1, 1)
+        model.compile(SGD(0.0), loss, metrics=["accuracy"], weighted_metrics=["accuracy", loss])
+        got = results(model, [[1.0], [3.0]], y, sample_weight=[3.0, 1.0])
+        assert got["accuracy"] == 0.5 and got["weighted_accuracy"] == 0.75
+        assert got[loss] == pytest.approx(got["loss"] * 2 / 4, rel=1e-6)
 
 
 def test_functions_and_metrics_of_ones_own_get_weights_among_the_weighted_alone() -> None:
@@ -113,13 +130,10 @@ def test_functions_and_metrics_of_ones_own_get_weights_among_the_weighted_alone(
     (["mae", "mse"], ["mse", "mape", "mae"], ["mae", "mse", "weighted_mse", "mape",
                                               "weighted_mae"]),
     (["mae"], ["mae", "mae"], ["mae", "weighted_mae", "weighted_mae_1"]),
-    (None, ["loss"], None),
+    (["mae", "mae"], ["mae", "mse"], ["mae", "mae_1", "weighted_mae", "mse"]),
+    ("accuracy", "rmse", ["accuracy", "rmse"]),
 ], ids=str)
 def test_names_are_known_after_compile_and_are_those_of_evaluate(metrics, weighted, names) -> None:
-    if names is None:
-        with pytest.raises(ValueError, match="got 'loss'"):
-            one(metrics=metrics, weighted_metrics=weighted)
-        return
     model = Model(Linear(1), Tanh(), device="cpu")
     model.compile(SGD(0.0), "mse", metrics=metrics, weighted_metrics=weighted)
     wanted = ["loss", *names]
@@ -138,16 +152,6 @@ def test_one_object_in_both_lists_keeps_two_sums() -> None:
     metric = MAE()
     got = results(one(metrics=[metric], weighted_metrics=[metric]), X, Y, sample_weight=WEIGHTS)
     assert got["mae"] != got["weighted_mae"]
-
-
-@pytest.mark.parametrize(("wrong", "kind", "message"), [
-    (["maee"], ValueError, "got 'maee'. Did you mean"),
-    ([MAE], TypeError, r"Write MAE\(...\)"),
-    (3, TypeError, "got 3"),
-])
-def test_a_wrong_weighted_metric_fails_in_compile(wrong: Any, kind: type, message: str) -> None:
-    with pytest.raises(kind, match=message):
-        one(weighted_metrics=wrong)
 
 
 # ---- several outputs ----------------------------------------------------------------------------
@@ -170,6 +174,7 @@ def test_weights_of_each_output_reach_its_loss_and_its_weighted_metrics() -> Non
     got = results(model, X, TARGETS, 4, sample_weight=weights)
     assert list(got) == model.metrics_names == [
         "loss", "a_loss", "b_loss", "a_mae", "b_mae", "a_weighted_mae", "b_weighted_mae", "b_mse"]
+    assert list(model.fit(X, TARGETS, verbose=0).history) == list(got)
     predicted = model.predict(X, verbose=0)
     for name, w in weights.items():
         each = (torch.as_tensor(predicted[name]) - TARGETS[name]).abs().flatten()
@@ -195,14 +200,26 @@ def test_one_weight_a_sample_serves_all_outputs() -> None:
     assert both == each
 
 
-def test_weights_in_a_tuple_go_by_place_and_train() -> None:
+@pytest.mark.parametrize(("weights", "trained"), [
+    ((torch.zeros(6), WEIGHTS), [False, True]), ((torch.zeros(6), None), [False, True]),
+    ((WEIGHTS, torch.zeros(6)), [True, False]), (torch.zeros(6), [False, False]),
+], ids=["the second", "no weights for it", "the first", "none"])
+def test_weights_in_a_tuple_go_by_place_and_train(weights: Any, trained: list[bool]) -> None:
     model = Model(Parallel(Linear(1), Linear(1)), device="cpu")
     model.compile(SGD(0.1), "mse", weighted_metrics="mae")
     model.build((3,))
     before = [tensor.clone() for tensor in model.weights]
-    model.fit(X, (Y, -Y), sample_weight=(torch.zeros(6), WEIGHTS), verbose=0)
+    model.fit(X, (Y, -Y), sample_weight=weights, verbose=0)
     changed = [not torch.equal(*pair) for pair in zip(before, model.weights, strict=True)]
-    assert changed == [False, False, True, True], "no weight, no step"
+    assert changed[::2] == changed[1::2] == trained, "no weight, no step"
+
+
+def test_weights_for_all_outputs_are_those_of_each() -> None:
+    y_pred, w = (numbers(6, 3), numbers(6, 2, seed=1)), WEIGHTS.double()
+    y_true, losses = (y_pred[0] / 2, y_pred[1] / 3), OutputLosses((MSE(), MSE()))
+    assert torch.equal(losses(y_pred, y_true, w), losses(y_pred, y_true, (w, w)))
+    assert not torch.equal(losses(y_pred, y_true, w), losses(y_pred, y_true, (w, None)))
+    assert weights_of(1, (w, None)) is None and weights_of("a", {"a": w}) is w
 
 
 @pytest.mark.parametrize(("weights", "message"), [
@@ -282,45 +299,35 @@ def test_weights_belong_to_samples_also_where_there_are_as_many_steps(steps: int
     assert got["loss"] * 6 == pytest.approx(weighted * 7.5, rel=1e-5), "they agree"
 
 
+# ---- weights that fit nothing -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("loss", "weights", "says"), [
+    (MSE(), torch.ones(3), r"one weight a sample, shape \(2,\); got \(3,\). Weigh samples"),
+    (MSE(), torch.ones(2, 1), r"one weight a sample, shape \(2,\); got \(2, 1\)"),
+    (MSE(), (torch.ones(2),), r"one array for a model with one output; got \[0\]. Leave"),
+    (OutputLosses((MSE(), MSE())), (torch.ones(2),), r"outputs \[0, 1\]; got \[0\]. Write None"),
+    (OutputLosses((MSE(), MSE())), {"a": torch.ones(2)}, r"outputs \[0, 1\]; got \['a'\]"),
+    (OutputLosses({"a": MSE()}), {"c": torch.ones(2)}, r"outputs \['a'\]; got \['c'\]"),
+    (OutputLosses({"a": MSE()}), (torch.ones(2),), r"outputs \['a'\]; got \[0\]"),
+    (OutputLosses({"a": MSE()}), {"a": torch.ones(2, 2)}, r"shape \(2,\); got \(2, 2\)"),
+])
+def test_weights_that_fit_no_output_are_refused(loss, weights, says: str) -> None:
+    with pytest.raises(ValueError, match=rf"sample_weight expects .*{says}"):
+        check_weights(loss, weights, 2)
+
+
+@pytest.mark.parametrize("shape", [(6, 1), (1, 6), (6, 6)])
+def test_weights_of_elements_are_refused_before_training(shape: tuple[int, ...]) -> None:
+    model = one()
+    with pytest.raises(ValueError, match=r"sample_weight\) expects one weight a sample, shape "
+                                         r"\(6,\); got|expects as many samples"):
+        model.fit(X, Y, sample_weight=np.ones(shape), verbose=0)
+    assert model.epochs_trained == 0
+
+
 def test_a_weight_for_each_step_is_refused() -> None:
     model = Model(GRU(3, return_sequences=True), device="cpu")
     model.compile("sgd", "mse")
     with pytest.raises(ValueError, match="expects one weight a sample"):
         model.fit(numbers(6, 4, 2), numbers(6, 4, 3), sample_weight=np.ones((6, 4)), verbose=0)
-
-
-# ---- no loss ------------------------------------------------------------------------------------
-
-
-class Own(Model):
-    """Trains with a loss that it works out itself, and says what the logs are to show."""
-
-    def train_step(self, x, y, sample_weight=None):
-        y_pred = self.module.forward(x)
-        self.backward(2 * (y_pred - y) / len(y))
-        self.step()
-        return {"loss": (y_pred - y).square().mean(), "size": y_pred.abs().mean()}
-
-
-def test_no_loss_is_for_a_class_with_its_own_train_step() -> None:
-    model = Own(Linear(1), device="cpu")
-    model.compile(SGD(0.1), None)
-    history = model.fit(X, Y, epochs=3, verbose=0).history
-    assert sorted(history) == ["loss", "size"] and history["loss"][-1] < history["loss"][0]
-    with pytest.raises(TypeError, match=r"^compile\(loss\) expects a loss to train with; got None"):
-        one(loss=None)
-    with pytest.raises(ValueError, match=r"^compile\(loss_weights\) expects a loss to weigh"):
-        Own(Linear(1), device="cpu").compile("sgd", None, loss_weights=[1.0])
-
-
-def test_going_back_from_no_loss_says_that_there_is_none() -> None:
-    class Plain(Model):
-        """Overrides the step, and relies on a loss all the same."""
-
-        def train_step(self, x, y, sample_weight=None):
-            return super().train_step(x, y, sample_weight)
-
-    model = Plain(Linear(1), device="cpu")
-    model.compile("sgd", None)
-    with pytest.raises(RuntimeError, match="got compiled with loss=None"):
-        model.fit(X, Y, verbose=0)

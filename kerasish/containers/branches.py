@@ -4,11 +4,11 @@ from collections.abc import Iterable, Iterator
 from functools import reduce
 from typing import Any, ClassVar
 
-from kerasish.containers.merges import Add, leaves_of_shapes
+from kerasish.containers.merges import Add
 from kerasish.layers.shaping.identity import Identity
 from kerasish.module import Module
 from kerasish.places import at, require_dy
-from kerasish.trees import is_shape, leaves, shape_of, summed
+from kerasish.trees import arranged, is_shape, leaves, parts_of, shape_of, summed
 
 
 class Parallel(Module):
@@ -158,34 +158,29 @@ class Shared(Module):
             raise ValueError(f"{self!r} expects a tuple or dict of tensors; got one of shape "
                              f"{shape} a sample. Call it on (x1, x2).")
         with at(self, "module", self.module):
-            outputs = [self.module.build(each) for each in leaves_of_shapes(shape)]
-        return _like(shape, outputs)
+            outputs = [self.module.build(each) for each in parts_of(shape)]
+        return arranged(shape, outputs)
 
     def forward(self, x: Any) -> Any:
         with at(self, "module", self.module):
-            y = _like(x, [self.module.forward(part) for part in leaves(x)])
+            y = arranged(x, [self.module.forward(part) for part in leaves(x)])
         self.save_for_backward(shape_of(y))
         return y
 
     def backward(self, dy: Any) -> Any:
         (shape,) = self.saved_tensors()
         require_dy(self, dy, shape)
-        parts = list(dy.values()) if isinstance(dy, dict) else list(dy)
         gradients = []
         with at(self, "module", self.module):
-            for part in reversed(parts):
+            for part in reversed(parts_of(dy)):
                 if part is None:
                     self.module.unwind()
                 gradients.append(None if part is None else self.module.backward(part))
-        return _like(dy, gradients[::-1])
+        return arranged(dy, gradients[::-1])
 
     def unwind(self, dy: Any = None) -> None:
         if self._saved:
             (shape,) = self._saved[-1]
             super().unwind()
-            for _ in leaves_of_shapes(shape):
+            for _ in parts_of(shape):
                 self.module.unwind()
-
-
-def _like(tree: Any, parts: list[Any]) -> Any:
-    return dict(zip(tree, parts, strict=True)) if isinstance(tree, dict) else tuple(parts)

@@ -7,13 +7,8 @@ from torch import Tensor
 
 from kerasish.module import Module
 from kerasish.node import Node
-from kerasish.trees import is_shape, leaves
+from kerasish.trees import arranged, is_shape, leaves, parts_of
 from kerasish.types import Shape
-
-
-def _structured(like: Any, parts: Any) -> Any:
-    """The parts in the structure, tuple or dict, that the inputs came in."""
-    return dict(zip(like, parts, strict=True)) if isinstance(like, dict) else tuple(parts)
 
 
 def _shapes(module: Module, shape: Any) -> list[Shape]:
@@ -24,12 +19,7 @@ def _shapes(module: Module, shape: Any) -> list[Shape]:
     if is_shape(shape):
         raise ValueError(f"{module!r} expects a tuple or dict of tensors; got one of shape {shape} "
                          "a sample. Call it on (x1, x2).")
-    return list(leaves_of_shapes(shape))
-
-
-def leaves_of_shapes(shape: Any) -> list[Shape]:
-    """The shapes in a tuple or dict of shapes, in order."""
-    return list(shape.values()) if isinstance(shape, dict) else list(shape)
+    return parts_of(shape)
 
 
 class Concat(Module):
@@ -78,7 +68,7 @@ class Concat(Module):
 
     def backward(self, dy: Tensor) -> Any:
         sizes, names = self.saved_tensors()
-        return _structured(names, torch.split(dy, sizes, self.axis))
+        return arranged(names, torch.split(dy, sizes, self.axis))
 
 
 class Add(Module):
@@ -112,7 +102,7 @@ class Add(Module):
 
     def backward(self, dy: Tensor) -> Any:
         (names,) = self.saved_tensors()
-        return _structured(names, [dy for _ in names])
+        return arranged(names, [dy for _ in names])
 
 
 class Multiply(Module):
@@ -152,7 +142,7 @@ class Multiply(Module):
             for other in (*parts[:index], *parts[index + 1 :]):
                 dx = dx * other
             gradients.append(dx)
-        return _structured(names, gradients)
+        return arranged(names, gradients)
 
 
 class Pick(Module):

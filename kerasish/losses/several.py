@@ -109,8 +109,8 @@ class OutputLosses(Loss):
         self._each("check_targets", y_pred, y_true)
 
     def _each(self, check: str, y_pred: Any, y_true: Any) -> None:
-        self._require_outputs("a model", y_pred, self.keys)
-        self._require_outputs("targets", y_true, [part.key for part in self.parts])
+        self.check_outputs(y_pred)
+        self._require_outputs("targets", y_true, [part.key for part in self.parts], keys_of(y_true))
         for part in self.parts:
             try:
                 getattr(part.loss, check)(y_pred[part.key], y_true[part.key])
@@ -118,15 +118,29 @@ class OutputLosses(Loss):
                 error.add_note(f"at output {part.name!r}")
                 raise
 
-    def _require_outputs(self, what: str, tree: Any, wanted: list[Any]) -> None:
-        """Refuses a model or targets without an output that is wanted."""
+    def check_outputs(self, y_pred: Any) -> None:
+        """Refuses a model with other outputs than there are losses for.
+
+        Raises: ValueError with the outputs that it has.
+
+        Args:
+            y_pred: its predictions, or their shapes.
+        """
+        self._require_outputs("a model", y_pred, self.keys, self.keys)
+
+    def _require_outputs(self, what: str, tree: Any, wanted: list[Any], allowed: Any) -> None:
+        """Refuses a model or targets without an output that is wanted, or with one too many."""
         got = keys_of(tree)
-        if got is None or isinstance(tree, dict) != self.is_dict or not set(wanted) <= set(got):
+        if got is None or isinstance(tree, dict) != self.is_dict or not (
+                set(wanted) <= set(got) <= set(allowed)):
+            single = "a single one" if is_shape(tree) else type(tree).__name__
+            odd = [key for key in wanted if self.is_dict and key not in (got or [key])]
+            near = f"{nearest(odd[0], map(output_name, got or ()))} " if odd else ""
             raise ValueError(
                 f"compile(loss) expects {what} with the outputs {wanted} in a "
-                f"{'dict' if self.is_dict else 'tuple'}; got "
-                f"{type(tree).__name__ if got is None else got}. Give a loss or None for each "
-                "output of the model, and targets in the same structure."
+                f"{'dict' if self.is_dict else 'tuple'}; got {single if got is None else got}. "
+                f"{near}Give a loss or None for each output of the model, and targets in the same "
+                "structure."
             )
 
 
@@ -193,18 +207,26 @@ def output_name(key: int | str) -> str:
     return key if isinstance(key, str) else f"output_{key}"
 
 
-def for_outputs(loss: Any, loss_weights: Any, ending: Any, get: Callable[[Any], Loss]) -> Loss:
+def for_outputs(
+    loss: Any, loss_weights: Any, outputs: list[Any] | None, get: Callable[[Any], Loss]
+) -> Loss:
     """The loss that `compile` was asked for: one, or one for each output.
+
+    Raises: ValueError for other outputs than the model is known to have.
 
     Args:
         loss: what was asked for; a list or tuple in the order of the outputs, or a dict. A single
             one is meant for each of several outputs.
         loss_weights: a number for each, in the same way.
-        ending: a tuple or dict if the model is known to have several outputs.
+        outputs: the names or places of several, [] for a single one, None if it is not known.
         get: how a single loss is found.
     """
-    keys = keys_of(ending)
-    if keys is None and isinstance(loss, list | tuple | dict) and len(loss) > 1:
+    several = isinstance(loss, dict) or (isinstance(loss, list | tuple) and len(loss) > 1)
+    if outputs == [] and several:
+        raise ValueError("compile(loss) expects one loss for a model with one output, which has no "
+                         f"name; got {loss!r}. Write the loss alone.")
+    keys = outputs or None
+    if keys is None and several and loss:
         keys = list(loss) if isinstance(loss, dict) else list(range(len(loss)))
     if keys is None:
         if loss_weights is not None:

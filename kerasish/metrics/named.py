@@ -110,15 +110,18 @@ def named_metrics(
         beside: the metrics without weights, where those with weights are wanted; None if these are
             without.
     """
-    taken = dict(beside or {})
+    taken, who = dict(beside or {}), _WHO[beside is not None]
     named: list[tuple[str, str, Metric]] = []
     if isinstance(loss, OutputLosses):
-        who, losses = _WHO[beside is not None], {part.key: part.loss for part in loss.parts}
+        losses = {part.key: part.loss for part in loss.parts}
         for key, each in in_order(who, wanted, loss.keys).items():
             last = ending[key] if isinstance(ending, tuple | dict) else None
             prefix = f"{output_name(key)}_" if len(loss.keys) > 1 else ""
             named += [(prefix, name, OfOutput(key, copy.deepcopy(metric))) for name, metric in
                       _of_one(each, losses.get(key), getattr(last, "y_range", None))]
+    elif isinstance(wanted, dict):
+        raise ValueError(f"compile({who}) expects one metric or a list for a model with one loss; "
+                         f"got metrics by the names {list(wanted)}. Leave these out.")
     else:
         alone = _of_one(wanted, loss, getattr(ending, "y_range", None))
         named = [("", name, _with_own_sums(metric, taken)) for name, metric in alone]

@@ -1,4 +1,6 @@
-"""What callbacks that watch a number know of its direction, in models with several outputs."""
+"""Callbacks that watch a number: their settings, and its direction, with several outputs too."""
+
+import re
 
 import pytest
 import torch
@@ -46,3 +48,22 @@ def test_the_direction_of_a_number_that_a_callback_logs_is_asked_for() -> None:
 
     with pytest.raises(ValueError, match=r"mode='auto'.*'learning_rate'.*mode='max' or mode='min'"):
         fit(Rate(), EarlyStopping("learning_rate"))
+
+
+@pytest.mark.parametrize(("argument", "value", "says"), [
+    ("mode", "up", "expects 'auto', 'min' or 'max'; got 'up'. A loss is better when it is lower"),
+    ("min_delta", -0.1, "expects a finite number of 0 or more; got -0.1. 0 counts every change."),
+    ("min_delta", "small", "expects a finite number of 0 or more; got 'small'."),
+    ("patience", -1, "expects a whole number of at least 0; got -1. 10, for instance, is one."),
+    ("patience", 2.5, "expects a whole number of at least 0; got 2.5."),
+    ("patience", None, "expects a whole number of at least 0; got None."),
+    ("patience", float("nan"), "expects a whole number of at least 0; got nan."),
+    ("patience", True, "expects a whole number of at least 0; got True."),
+    ("start_from_epoch", -1, "expects a whole number of at least 0; got -1."),
+    ("start_from_epoch", None, "expects a whole number of at least 0; got None."),
+    ("baseline", "0.5", "expects a finite number; got '0.5'. None asks for no baseline."),
+    ("baseline", float("nan"), "expects a finite number; got nan."),
+])
+def test_settings_out_of_range_are_refused(argument: str, value, says: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(f"EarlyStopping({argument}) {says}")):
+        EarlyStopping(**{argument: value})

@@ -210,6 +210,25 @@ def test_a_checkpoint_after_it_saves_averages_if_it_swaps_on_epochs(swap_on_epoc
         assert same(weights(tmp_path / f"{epoch}.safetensors"), pair[swap_on_epoch])
 
 
+def test_a_whole_model_in_a_file_holds_averages_and_trains_on_after_one_swap(tmp_path) -> None:
+    def whole() -> Model:
+        model = Model(Linear(3), Tanh(), Linear(1), device="cpu")
+        model.compile(optimizer=SGD(0.2, momentum=0.9, use_ema=True, ema_momentum=0.8), loss="mse")
+        return model
+
+    model, watch = whole(), Watches("on_epoch_end")
+    checkpoint = ModelCheckpoint(tmp_path / "{epoch}.safetensors")
+    history = fit(model, watch, SwapEMAWeights(True), checkpoint, validation_data=(X, Y)).history
+    raw, mean = watch.seen["on_epoch_end"][1]
+    loaded = Model.load(tmp_path / "2.safetensors", device="cpu")
+    assert same(state(loaded), mean) and same(averages(loaded), raw)
+    assert loaded.evaluate(X, Y, 3, verbose=0) == history["val_loss"][1]
+    loaded.optimizer.swap_ema()
+    rest = fit(loaded, SwapEMAWeights(True), initial_epoch=2, validation_data=(X, Y)).history
+    assert rest == {name: values[2:] for name, values in history.items()}
+    assert same(state(loaded), state(model)) and same(averages(loaded), averages(model))
+
+
 def test_a_checkpoint_before_it_saves_weights(tmp_path: Path) -> None:
     expected = raw_run()
     fit(compiled(), ModelCheckpoint(tmp_path / "{epoch}.safetensors"), SwapEMAWeights(True))

@@ -9,6 +9,7 @@ from kerasish.layers import BatchNorm1d, Linear, Tanh
 from kerasish.losses import MSE
 from kerasish.module import Module
 from kerasish.optimizers import SGD, Adam
+from tests.callbacks.saves import same
 
 NAN, INF = float("nan"), float("inf")
 
@@ -60,10 +61,6 @@ class Before(Callback):
 
     def on_train_end(self, logs=None) -> None:
         self.ended = True
-
-
-def same(one, other) -> bool:
-    return all(torch.equal(one[name], other[name]) for name in one)
 
 
 @pytest.mark.parametrize("bad", [NAN, INF], ids=str)
@@ -122,7 +119,7 @@ def test_it_names_where_backward_broke(value: float, capsys) -> None:
     fit(model, TerminateOnNaN(), bad=None)
     message = said(capsys)
     assert "going backward, the first module with a value that is not finite is" in message
-    assert "Linear(5) at '2' (gradient of bias)" in message and "the data" in message
+    assert "Linear(5) at '2' (gradient of bias)" in message and "Its data is finite" in message
 
 
 def test_it_names_running_statistics_that_were_spoilt(capsys) -> None:
@@ -165,6 +162,54 @@ def test_a_loss_that_is_not_finite_ends_training_though_gradients_are(value, cap
     message = said(capsys)
     assert f"Batch 5 of epoch 2: the loss is {value}; weights and gradients are finite" in message
     assert before.batches == 13 and model.diverged
+    assert same(before.weights, model.module.state_dict())
+
+
+@pytest.mark.parametrize(("bad", "words"), [
+    ("x", "The inputs of this batch hold"), ("y", "The targets of this batch hold"),
+    ("w", "The sample weights of this batch hold"), ("xy", "The inputs and targets of this batch"),
+], ids=str)
+def test_it_says_which_data_of_the_batch_is_not_finite(bad: str, words: str, capsys) -> None:
+    parts = {"x": data()[0], "y": data()[1], "w": torch.ones(16)}
+    for name in bad:
+        parts[name][7] = INF if name == "w" else NAN
+    model = compiled()
+    model.fit(parts["x"], parts["y"], 2, shuffle=False, verbose=0, sample_weight=parts["w"],
+              callbacks=TerminateOnNaN())
+    message = said(capsys)
+    assert "Batch 4 of epoch 1: " in message and words in message
+    assert model.batch_data is None and model.batch_loss is None, "they are let go"
+
+
+def test_it_reads_one_number_from_the_device_in_each_batch(monkeypatch) -> None:
+    reads, plain = [], torch.Tensor.__float__
+    monkeypatch.setattr(torch.Tensor, "__float__",
+                        lambda tensor: reads.append(1) or plain(tensor))
+    counts = []
+    for callbacks in ([], [TerminateOnNaN()]):
+        reads.clear()
+        fit(compiled(), *callbacks, bad=None)
+        counts.append(len(reads))
+    assert counts[1] - counts[0] == 3 * 8
+
+
+@pytest.mark.parametrize("validates", [False, True])
+def test_the_loss_of_a_step_of_ones_own_is_seen_after_the_update(validates, capsys) -> None:
+    class Own(Model):
+        """Reckons its loss by itself."""
+
+        def train_step(self, x, y, sample_weight=None):
+            y_pred = self.module.forward(x)
+            loss = self.loss.forward(y_pred, y)
+            self.backward(self.loss.backward())
+            self.step()
+            return loss, y_pred
+
+    model = Own(Linear(1), device="cpu")
+    model.compile(SGD(0.1), Odd(NAN, after=8 + (8 if validates else 0)))
+    fit(model, TerminateOnNaN(), bad=None, validation_data=data() if validates else None)
+    assert "Batch 1 of epoch 2: the loss is nan; weights and gradients are finite" in said(capsys)
+    assert model.diverged
 
 
 @pytest.mark.parametrize("loss", ["mse", Odd(NAN, after=3)], ids=["gradients", "the loss alone"])
@@ -202,7 +247,7 @@ def test_callbacks_before_it_never_see_weights_that_are_not_finite() -> None:
 
 def test_a_run_that_goes_on_within_an_epoch_counts_from_there(capsys) -> None:
     callback = TerminateOnNaN()
-    callback.set_model(type("Trained", (), {})())
+    callback.set_model(compiled())
     callback.on_epoch_resume(4, 2)
     callback._end(5, "the loss is nan")
     assert "Batch 6 of epoch 5" in said(capsys)

@@ -14,6 +14,7 @@ from kerasish.containers import Graph, Input
 from kerasish.data.class_weights import ClassWeights
 from kerasish.layers import Linear, Tanh
 from kerasish.optimizers import SGD
+from tests.data.training import assert_same
 
 SAMPLES, BATCH = 12, 5
 X = torch.arange(3.0 * SAMPLES).view(SAMPLES, 3).sin()
@@ -36,14 +37,6 @@ def trained(x: Any, y: Any = None, *, made: Model | None = None, **settings: Any
     made.fit(x, y, **{"epochs": 3, "verbose": 0, "seed": 0, "shuffle": False,
                       "batch_size": BATCH} | settings)
     return made
-
-
-def assert_same(one: Model, other: Model) -> None:
-    assert one.history is not None
-    assert other.history is not None
-    assert one.history.history == other.history.history
-    assert all(map(torch.equal, one.module.state_dict().values(),
-                   other.module.state_dict().values()))
 
 
 def cut(*parts: Tensor) -> list[tuple[Tensor, ...]]:

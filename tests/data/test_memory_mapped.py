@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 import kerasish.data.arrays
 from kerasish import Model, set_seed
@@ -17,6 +16,7 @@ from kerasish.containers import Concat, Graph, Input
 from kerasish.layers import Linear, Tanh
 from kerasish.optimizers import SGD
 from kerasish.trees import leaves
+from tests.data.training import assert_same
 
 SAMPLES, FEATURES, BATCH = 40, 6, 8
 
@@ -50,14 +50,6 @@ def model(*modules: Any, rate: float = 1e-4) -> Model:
     made = Model(*(modules or (Linear(4), Tanh(), Linear(1))), device="cpu")
     made.compile(SGD(rate), "mse", metrics=["mae"])
     return made
-
-
-def assert_same(one: Model, other: Model) -> None:
-    assert one.history is not None
-    assert other.history is not None
-    assert one.history.history == other.history.history
-    assert all(map(torch.equal, one.module.state_dict().values(),
-                   other.module.state_dict().values()))
 
 
 SETTINGS: dict[str, dict[str, Any]] = {

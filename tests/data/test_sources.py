@@ -22,6 +22,7 @@ from kerasish import Model, set_seed
 from kerasish.callbacks import Callback
 from kerasish.containers import Concat, Graph, Input
 from kerasish.layers import Linear, Tanh
+from tests.data.training import assert_same
 
 SAMPLES, BATCH = 10, 4  # passes of 4, 4 and 2
 PASS = 3
@@ -112,17 +113,6 @@ ARRAYS: dict[str, Callable[[Tensor], Any]] = {
         part.numpy(), index=[f"row {i % 3}" for i in range(len(part))]),
     "a frame read from the other end": lambda part: pd.DataFrame(part.flip(0).numpy()).iloc[::-1],
 }
-
-
-def outcome(fitted: Model) -> tuple[dict[str, list[float]], list[Tensor]]:
-    assert fitted.history is not None
-    return fitted.history.history, list(fitted.module.state_dict().values())
-
-
-def assert_same(one: Model, other: Model) -> None:
-    (logs, weights), (others, more) = outcome(one), outcome(other)
-    assert logs == others
-    assert all(map(torch.equal, weights, more))
 
 
 def plainly(*parts: Tensor, **arguments: Any) -> Model:
@@ -273,7 +263,8 @@ def test_several_inputs_come_in_the_batches_too(names: bool) -> None:
     samples = [(form(x), y) for x, y in zip(X, Y, strict=True)]
     loaded = of_two_inputs(names)
     loaded.fit(DataLoader(samples, BATCH), epochs=2, seed=0, verbose=0)
-    assert all(map(torch.equal, outcome(loaded)[1], outcome(twin)[1]))
+    assert all(map(torch.equal, loaded.module.state_dict().values(),
+                   twin.module.state_dict().values()))
 
 
 # ---- steps --------------------------------------------------------------------------------------
