@@ -24,6 +24,9 @@ class BackupAndRestore(Callback):
     What the data set draws from the global generators of Python, numpy and torch is repeated, too;
     generators of its own are not known here.
 
+    The first backup is written before the first batch: a run that is killed earlier than the second
+    is gone on with, too, and a folder that cannot be written to is found out at once.
+
     A run that ends, early stopping included, takes its backup away; after Ctrl-C, an error, or a
     loss that is not a number, the backup stays. Each fit needs a folder of its own. An instance
     restores once: a later fit with it begins anew.
@@ -73,9 +76,13 @@ class BackupAndRestore(Callback):
         self._saved_at = self.model.batches_trained
 
     def on_restore(self) -> None:
-        if self._restored:
-            return
-        self._restored, problems = True, []
+        first, self._restored = not self._restored, True
+        if not (first and self._restore()) and self.save_freq is not False:
+            self._save()  # before the first batch: what files of callbacks held then is known
+
+    def _restore(self) -> bool:
+        """Goes on with the backup; returns whether there is one."""
+        problems = []
         for path in self._paths():
             try:
                 state = _read(path)
@@ -89,9 +96,10 @@ class BackupAndRestore(Callback):
                 self._latest_is_damaged = True
             self.model.load_run_state(state)
             self._saved_at = self.model.batches_trained
-            return
+            return True
         for problem in problems:
             raise problem
+        return False
 
     def on_settled(self, epoch: int, batch: int | None = None) -> None:
         if self._kept:

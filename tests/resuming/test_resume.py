@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -16,9 +15,18 @@ from kerasish import Model, set_seed
 from kerasish.callbacks import BackupAndRestore, Callback, EarlyStopping
 from kerasish.layers import Dropout, Linear, Tanh
 from kerasish.saving import ModelFileError
-from tests.resuming.runs import BATCH, EPOCHS, KINDS, SAMPLES, Kind, data, digest, train
-
-PER_EPOCH = -(-int(SAMPLES * 0.8) // BATCH)
+from tests.resuming.runs import (
+    BATCH,
+    EPOCHS,
+    KINDS,
+    PER_EPOCH,
+    Kind,
+    Noisy,
+    data,
+    digest,
+    kind_of,
+    train,
+)
 
 
 class Disturbance(Exception):
@@ -61,7 +69,7 @@ def test_after_an_error_or_ctrl_c_it_ends_as_if_undisturbed(
 
 
 def test_ctrl_c_keeps_the_batch_it_came_in(tmp_path: Path) -> None:
-    kind, seen = Kind("Adam", "dropout", "by epoch"), []
+    kind, seen = kind_of("Adam", "dropout", "by epoch"), []
 
     class Count(Callback):
         def on_train_batch_end(self, batch, logs=None):
@@ -73,22 +81,6 @@ def test_ctrl_c_keeps_the_batch_it_came_in(tmp_path: Path) -> None:
 
 
 # ---- sources ------------------------------------------------------------------------------------
-
-
-class Noisy(Dataset[tuple[Tensor, Tensor]]):
-    """Augments from each of the global generators."""
-
-    def __init__(self) -> None:
-        self.x, self.y = data()
-
-    def __len__(self) -> int:
-        return len(self.x)
-
-    def __getitem__(self, i: int) -> tuple[Tensor, Tensor]:
-        import random
-
-        noise = torch.randn(2) + np.random.randn() + random.random()
-        return self.x[i] + 0.01 * noise, self.y[i]
 
 
 def batches() -> Iterator[tuple[Tensor, Tensor]]:
@@ -152,7 +144,7 @@ def test_restored_state_is_used_once(tmp_path: Path) -> None:
     with pytest.raises(Disturbance):
         train(kind, tmp_path, [At(13, fail)])
     model = train(kind, tmp_path)
-    backup = model.callbacks[2]
+    (backup,) = (each for each in model.callbacks if isinstance(each, BackupAndRestore))
     x, y = data()
     assert model.fit(x, y, epochs=2, verbose=0, callbacks=backup).epoch == [0, 1]
 
@@ -185,7 +177,7 @@ def test_a_run_without_a_seed_goes_on_with_the_one_it_drew(tmp_path: Path) -> No
 def test_a_damaged_backup_is_reported_once_and_the_one_before_it_used(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    kind = Kind("Adam", "dropout", "by batch")
+    kind = kind_of("Adam", "dropout", "by batch")
     (tmp_path / "whole").mkdir()
     whole = digest(train(kind, tmp_path / "whole"), tmp_path / "whole")
     with pytest.raises(Disturbance):
