@@ -99,13 +99,15 @@ SOURCES: dict[str, Callable[[], Any]] = {
 }
 
 
-def fitted(source: Any, folder: Path, *more: Callback, seed: int = 1, **arguments: Any) -> Model:
+def fitted(
+    source: Any, folder: Path, *more: Callback, seed: int = 1, saves: Any = 4, **arguments: Any
+) -> Model:
     set_seed(0)
     model = Model(Linear(6), Tanh(), Dropout(0.2), Linear(1), device="cpu")
     model.compile("adam", "mse", metrics=["mae"])
     size = BATCH if isinstance(source, Dataset) else None
     settings = {"epochs": 3, "seed": seed, "verbose": 0, "batch_size": size} | arguments
-    model.fit(source, callbacks=[*more, BackupAndRestore(folder, 4)], **settings)
+    model.fit(source, callbacks=[*more, BackupAndRestore(folder, saves)], **settings)
     return model
 
 
@@ -116,17 +118,32 @@ def same(one: Model, two: Model) -> bool:
         one.history.history == two.history.history)
 
 
+@pytest.mark.parametrize("saves", [4, "epoch"])
 @pytest.mark.parametrize("steps", [None, 7])
 @pytest.mark.parametrize("batch", [3, 9, 14, 20])
 @pytest.mark.parametrize("name", SOURCES)
 def test_every_source_that_restarts_is_put_back_to_its_place(
-    name: str, batch: int, steps: int | None, tmp_path: Path
+    name: str, batch: int, steps: int | None, saves: Any, tmp_path: Path
 ) -> None:
-    make = SOURCES[name]
-    whole = fitted(make(), tmp_path / "whole", steps_per_epoch=steps)
+    make, arguments = SOURCES[name], {"steps_per_epoch": steps, "saves": saves}
+    whole = fitted(make(), tmp_path / "whole", **arguments)
     with pytest.raises(Disturbance):
-        fitted(make(), tmp_path / "run", At(batch, fail), steps_per_epoch=steps)
-    assert same(whole, fitted(make(), tmp_path / "run", steps_per_epoch=steps))
+        fitted(make(), tmp_path / "run", At(batch, fail), **arguments)
+    assert same(whole, fitted(make(), tmp_path / "run", **arguments))
+
+
+@pytest.mark.parametrize("saves", [4, "epoch"])
+@pytest.mark.parametrize("batch", [3, 9, 14, 29])
+def test_what_validation_draws_is_repeated(batch: int, saves: Any, tmp_path: Path) -> None:
+    def start(folder: Path, *more: Callback) -> Model:
+        own = torch.Generator().manual_seed(3)
+        held_back = DataLoader(Noisy(), BATCH, shuffle=True, generator=own)
+        return fitted(TensorDataset(*data()), folder, *more, saves=saves, validation_data=held_back)
+
+    whole = start(tmp_path / "whole")
+    with pytest.raises(Disturbance):
+        start(tmp_path / "run", At(batch, fail))
+    assert same(whole, start(tmp_path / "run"))
 
 
 def test_an_iterator_cannot_be_put_back_within_an_epoch(tmp_path: Path) -> None:
@@ -158,20 +175,32 @@ def test_another_seed_is_refused_and_nothing_is_changed(tmp_path: Path) -> None:
                 fitted(TensorDataset(*data()), tmp_path / "whole"))
 
 
-def test_a_run_without_a_seed_goes_on_with_the_one_it_drew(tmp_path: Path) -> None:
-    x, y = data()
+@pytest.mark.parametrize("batch", [0, 1, 4])
+def test_a_run_without_a_seed_goes_on_with_the_one_it_drew(batch: int, tmp_path: Path) -> None:
+    (x, y), seeds = data(), []
+
+    class Seed(Callback):
+        def on_train_batch_begin(self, batch, logs=None):
+            seeds.append(self.model.run.plan.seed)
 
     def start(more: list[Callback]) -> Model:
         model = Model(Linear(4), Dropout(0.5), Linear(1), device="cpu")
         model.compile("sgd", "mse")
-        model.fit(x, y, epochs=3, verbose=0, callbacks=[*more, BackupAndRestore(tmp_path)])
+        model.fit(x, y, epochs=3, verbose=0, callbacks=[Seed(), *more, BackupAndRestore(tmp_path)])
         return model
 
     with pytest.raises(Disturbance):
-        start([At(4, fail)])
+        start([At(batch, fail)])
     torch.manual_seed(99)
     history = start([]).history
     assert history is not None and history.epoch == [0, 1, 2]
+    assert len(set(seeds)) == 1
+
+
+def test_nothing_is_put_away_before_ctrl_c_if_that_is_asked_for(tmp_path: Path) -> None:
+    with pytest.raises(Disturbance):
+        fitted(TensorDataset(*data()), tmp_path / "backup", At(12, fail), saves=False)
+    assert not (tmp_path / "backup").exists()
 
 
 def test_a_damaged_backup_is_reported_once_and_the_one_before_it_used(
