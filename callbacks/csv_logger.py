@@ -112,7 +112,7 @@ class CSVLogger(Callback):
             elif not self._ends_line(size):
                 file.write(b"\n")
             file.write(self._line(row))
-            self._length = file.tell()
+            self._length = file.seek(0, os.SEEK_END)  # tell() would count what was cut off
         self._cuts, self._unsynced = False, True
 
     def _line(self, row: list[Any]) -> bytes:

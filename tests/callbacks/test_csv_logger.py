@@ -262,9 +262,24 @@ def test_a_run_started_again_has_no_row_twice_and_none_missing(interrupted, appe
     assert len(whole.splitlines()) == 6 + append
 
 
-def test_a_run_started_again_before_its_first_backup_starts_a_new_file_anew(tmp_path) -> None:
-    died = log(tmp_path / "again", append=False, interrupted=(Dies(1), 100))
-    assert died == log(tmp_path / "whole", append=False, interrupted=None)
+@pytest.mark.parametrize("append", [False, True], ids=["new", "append"])
+def test_a_run_started_again_before_its_second_backup_has_no_row_twice(append, tmp_path) -> None:
+    died = log(tmp_path / "again", append, interrupted=(Dies(1), 100))
+    assert died == log(tmp_path / "whole", append, interrupted=None)
+
+
+def test_rows_can_be_cut_off_again_and_again(tmp_path: Path, capsys) -> None:
+    path = tmp_path / "log.csv"
+    feed(CSVLogger(path), {"a": 1}, {"a": 2})
+    state = {"length": len("epoch,a\n0,1\n"), "columns": ["epoch", "a"]}
+    for later in (3, 456, 7):
+        logger = CSVLogger(path)
+        logger.on_train_begin({})
+        logger.load_state_dict(state)
+        logger.on_epoch_end(1, {"a": later})
+        assert path.read_text() == f"epoch,a\n0,1\n1,{later}\n"
+        assert logger.state_dict()["length"] == path.stat().st_size
+    assert capsys.readouterr().err == ""
 
 
 def test_a_state_counts_no_row_that_the_disk_may_not_have(tmp_path: Path, monkeypatch) -> None:

@@ -57,7 +57,7 @@ def killed(kind: Kind, folder: Path, seconds: float, kills: int, chance: random.
     while not (folder / "digest").exists():
         child = start(kind, folder)
         if done < kills:
-            time.sleep(chance.uniform(0, 1.2 * seconds))
+            time.sleep(chance.uniform(0, 0.6 * seconds))
             os.kill(child, signal.SIGKILL)  # not waited for yet, so the id is still its own
         status = wait(child)
         if status > 0:

@@ -8,7 +8,6 @@ from itertools import cycle
 from pathlib import Path
 from typing import Any, cast
 
-import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -24,14 +23,14 @@ from tests.resuming.runs import (
     BATCH,
     EPOCHS,
     KINDS,
-    SAMPLES,
+    PER_EPOCH,
     Kind,
+    Noisy,
     data,
     digest,
+    kind_of,
     train,
 )
-
-PER_EPOCH = -(-int(SAMPLES * 0.8) // BATCH)
 
 
 class Disturbance(Exception):
@@ -74,7 +73,7 @@ def test_after_an_error_or_ctrl_c_it_ends_as_if_undisturbed(
 
 
 def test_ctrl_c_keeps_the_batch_it_came_in(tmp_path: Path) -> None:
-    kind, seen = Kind("Adam", "dropout", "by epoch"), []
+    kind, seen = kind_of("Adam", "dropout", "by epoch"), []
 
     class Count(Callback):
         def on_train_batch_end(self, batch, logs=None):
@@ -86,22 +85,6 @@ def test_ctrl_c_keeps_the_batch_it_came_in(tmp_path: Path) -> None:
 
 
 # ---- sources ------------------------------------------------------------------------------------
-
-
-class Noisy(Dataset[tuple[Tensor, Tensor]]):
-    """Augments from each of the global generators."""
-
-    def __init__(self) -> None:
-        self.x, self.y = data()
-
-    def __len__(self) -> int:
-        return len(self.x)
-
-    def __getitem__(self, i: int) -> tuple[Tensor, Tensor]:
-        import random
-
-        noise = torch.randn(2) + np.random.randn() + random.random()
-        return self.x[i] + 0.01 * noise, self.y[i]
 
 
 def batches() -> Iterator[tuple[Tensor, Tensor]]:
@@ -297,7 +280,7 @@ def test_restored_state_is_used_once(tmp_path: Path) -> None:
     with pytest.raises(Disturbance):
         train(kind, tmp_path, [At(13, fail)])
     model = train(kind, tmp_path)
-    backup = model.callbacks[2]
+    (backup,) = (each for each in model.callbacks if isinstance(each, BackupAndRestore))
     x, y = data()
     assert model.fit(x, y, epochs=2, verbose=0, callbacks=backup).epoch == [0, 1]
 
@@ -356,26 +339,38 @@ def test_another_seed_is_refused_and_nothing_is_changed(tmp_path: Path) -> None:
                 fitted(TensorDataset(*data()), tmp_path / "whole"))
 
 
-def test_a_run_without_a_seed_goes_on_with_the_one_it_drew(tmp_path: Path) -> None:
-    x, y = data()
+@pytest.mark.parametrize("batch", [0, 1, 4])
+def test_a_run_without_a_seed_goes_on_with_the_one_it_drew(batch: int, tmp_path: Path) -> None:
+    (x, y), seeds = data(), []
+
+    class Seed(Callback):
+        def on_train_batch_begin(self, batch, logs=None):
+            seeds.append(self.model.run.plan.seed)
 
     def start(more: list[Callback]) -> Model:
         model = Model(Linear(4), Dropout(0.5), Linear(1), device="cpu")
         model.compile("sgd", "mse")
-        model.fit(x, y, epochs=3, verbose=0, callbacks=[*more, BackupAndRestore(tmp_path)])
+        model.fit(x, y, epochs=3, verbose=0, callbacks=[Seed(), *more, BackupAndRestore(tmp_path)])
         return model
 
     with pytest.raises(Disturbance):
-        start([At(4, fail)])
+        start([At(batch, fail)])
     torch.manual_seed(99)
     history = start([]).history
     assert history is not None and history.epoch == [0, 1, 2]
+    assert len(set(seeds)) == 1
+
+
+def test_nothing_is_put_away_before_ctrl_c_if_that_is_asked_for(tmp_path: Path) -> None:
+    with pytest.raises(Disturbance):
+        fitted(TensorDataset(*data()), tmp_path / "backup", At(12, fail), saves=False)
+    assert not (tmp_path / "backup").exists()
 
 
 def test_a_damaged_backup_is_reported_once_and_the_one_before_it_used(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    kind = Kind("Adam", "dropout", "by batch")
+    kind = kind_of("Adam", "dropout", "by batch")
     (tmp_path / "whole").mkdir()
     whole = digest(train(kind, tmp_path / "whole"), tmp_path / "whole")
     with pytest.raises(Disturbance):
