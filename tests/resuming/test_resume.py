@@ -8,6 +8,7 @@ from itertools import cycle
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -313,15 +314,22 @@ def test_a_run_that_diverged_keeps_the_backup_from_before(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize(("changed", "says"), [
     ({"batch_size": 7}, "batch_size 8; got 7"), ({"shuffle": False}, "shuffle True; got False"),
-    ({"validation_split": 0.4}, "number of samples 60; got 45"),
+    ({"validation_split": 0.2}, "number of samples 75; got 60"),
 ])
 def test_within_an_epoch_other_data_are_refused(
     changed: dict[str, Any], says: str, tmp_path: Path
 ) -> None:
+    settings: dict[str, Any] = {"batch_size": BATCH, "seed": 1, "verbose": 0}
+
+    def start(*more: Callback, **changed: Any) -> None:
+        model = Model(Linear(1), device="cpu")
+        model.compile("sgd", "mse")
+        model.fit(*data(), callbacks=[*more, BackupAndRestore(tmp_path, 2)], **settings | changed)
+
     with pytest.raises(Disturbance):
-        train(Kind("Adam", "plain", "by batch"), tmp_path, [At(6, fail)])
+        start(At(6, fail))
     with pytest.raises(ValueError, match=f"^fit expects .* with the {says}. Call fit as before"):
-        train(Kind("Adam", "plain", "by batch"), tmp_path, **changed)
+        start(**changed)
 
 
 def test_a_backup_of_another_version_says_so(tmp_path: Path) -> None:
