@@ -83,7 +83,7 @@ class Compilable(Trainer):
         if loss is not None:
             outputs = known_outputs(self.module, ending)
             return for_outputs(loss, loss_weights, outputs, losses.get)
-        if not self.answers_names:
+        if not self.trains_by_itself:
             raise TypeError("compile(loss) expects a loss to train with; got None. Write "
                             "loss='mse', for instance; None is for a class with a train_step that "
                             "has losses of its own.")
@@ -137,7 +137,7 @@ class Compilable(Trainer):
             if source is not None:
                 x, y, sample_weight = source.first()
                 output = self.module.build(sample_shapes(x))
-                wants_targets = who != "predict" and (not self.answers_names or self.metrics)
+                wants_targets = who != "predict" and (not self.trains_by_itself or self.metrics)
                 if wants_targets:
                     require_targets(source)
                     self._check_targets(mapped_shapes(partial(add, (batch_size(x),)), output), y)
@@ -145,7 +145,7 @@ class Compilable(Trainer):
         if who != "predict" and self._scores is None:  # else targets decide, when they come
             self._scores = Scores({}, self.loss.value_names)
         self._prepare()
-        if who == "fit" and not self.answers_names:
+        if who == "fit" and not self.trains_by_itself:
             self._tell_if_nothing_trains()
         return output
 

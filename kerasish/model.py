@@ -127,7 +127,7 @@ class Model(Savable, Resumable, Contents):
         hooks = self._hooks("fit", callbacks, verbose, plan.batches_an_epoch, history,
                             epochs=plan.epochs.stop, seed=plan.seed, samples=plan.samples_an_epoch,
                             logs=self._log_names(plan.validation is not None),
-                            open=self.answers_names, trial=fast_dev_run)
+                            open=self.trains_by_itself, trial=fast_dev_run)
         with self._training_alone("fit"), hooks.closing():
             with self._undone_on_error():
                 with drawing_from(plan.initial_values()):

@@ -13,6 +13,7 @@ from kerasish.data import (
     Batch,
     Source,
     argument,
+    check_batch_size,
     class_weights,
     source_of,
 )
@@ -250,8 +251,3 @@ def require_targets(source: Source) -> None:
         raise ValueError(f"{argument(who, 'x')} expects at least one sample; got x of shape "
                          f"{tuple(next(leaves(x)).shape)}. Check how x was selected.")
 
-
-def check_batch_size(who: str, value: int | None) -> int:
-    """Hands a batch size back if it is one; None is Keras' 32."""
-    batch_size = 32 if value is None else value
-    return check_count(who, batch_size, 1, "32 is a usual batch size.")

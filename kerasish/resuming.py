@@ -27,7 +27,7 @@ class Resumable(Trainer):
     """
 
     run: Run | None = None
-    """The latest fit."""
+    """The fit that is running; None outside one."""
 
     def run_state(self) -> dict[str, Any]:
         """The run as it is, to be taken in `on_settled` or `on_interrupt`.
