@@ -126,6 +126,7 @@ class Model(Savable, Resumable, Contents):
         history = History()
         hooks = self._hooks("fit", callbacks, verbose, plan.batches_an_epoch, history,
                             epochs=plan.epochs.stop, seed=plan.seed, samples=plan.samples_an_epoch,
+                            validation_steps=plan.batches_of_validation,
                             logs=self._log_names(plan.validation is not None),
                             open=self.trains_by_itself, trial=fast_dev_run)
         with self._training_alone("fit"), hooks.closing():

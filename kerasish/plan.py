@@ -51,6 +51,12 @@ class Plan(NamedTuple):
         """How many there will be, where that is known."""
         return self.source.samples if self.steps is None else None
 
+    @property
+    def batches_of_validation(self) -> int | None:
+        """How many there will be, where that is known."""
+        known = self.validation.batches if self.validation else None
+        return known if self.validation_steps is None else self.validation_steps
+
     def initial_values(self) -> torch.Generator:
         """The stream that initial values of parameters are drawn from, on the CPU."""
         return derived_generator(self.seed, INITIAL)
