@@ -62,8 +62,7 @@ class Configured:
         return f"{type(self).__name__}({', '.join(shown)})"
 
 
-@lru_cache(maxsize=512)
-def argument_names(cls: type[Configured]) -> tuple[tuple[str, ...], bool]:
+def argument_names(cls: Any) -> tuple[tuple[str, ...], bool]:
     """The arguments that a class takes by name, those it passes on to its bases included.
 
     Returns: the names, and whether it takes others besides.
@@ -74,6 +73,11 @@ def argument_names(cls: type[Configured]) -> tuple[tuple[str, ...], bool]:
         >>> argument_names(Scale)
         (('factor', 'power'), False)
     """
+    return _argument_names(cls)
+
+
+@lru_cache(maxsize=512)
+def _argument_names(cls: type[Configured]) -> tuple[tuple[str, ...], bool]:
     names: list[str] = []
     for base in cls.__mro__:
         if "__init__" in vars(base):
@@ -86,7 +90,7 @@ def argument_names(cls: type[Configured]) -> tuple[tuple[str, ...], bool]:
     return tuple(names), False
 
 
-def _check_flags(cls: type[Configured], args: Any, kwargs: dict[str, Any]) -> None:
+def _check_flags(cls: Any, args: Any, kwargs: dict[str, Any]) -> None:
     """Refuses what is given as a bool and is none: any object would do for True, a text, too.
 
     Raises: ValueError naming the argument.

@@ -188,7 +188,7 @@ NOT_WRITTEN = {
     "a circle": (("model", {"a": circle}, {}), ValueError, "at most 64 levels; got more"),
     "too much text": (("model", {"a": "x" * 8_000_000}, {}), ValueError, "8,000,000 characters"),
     "too many quotes": (
-        ("model", {"a": '"' * 2_100_000}, {}), ValueError, "the metadata expects at most 8,001,000"),
+        ("model", {"a": '"' * 2_100_000}, {}), ValueError, "metadata expects at most 8,001,000"),
     "too many values": (("model", {"a": [0] * 250_000}, {}), ValueError, "at most 250,000 values"),
     "a number as a name": (("model", {}, {1: torch.ones(1)}), ValueError, "texts which .*; got 1"),
     "half a sign": (("model", {}, {"\ud800": torch.ones(1)}), ValueError, r"got '\\ud800'. Choose"),
