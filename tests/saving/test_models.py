@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+import kerasish
 from kerasish import Model, layers, optimizers, regularizers, schedules
 from kerasish.module import Module
 from kerasish.saving import ModelFileError, read_file, write_file
@@ -254,3 +255,7 @@ def test_an_object_is_no_answer_to_yes_or_no(tmp_path: Path) -> None:
         with pytest.raises(ModelFileError, match=rf"SGD\({flag}\) expects True or False; got Con"):
             Model.load(tmp_path / "odd", device="cpu")
         config[flag] = before
+
+
+def test_the_error_of_files_is_found_at_the_top() -> None:
+    assert kerasish.ModelFileError is ModelFileError and "ModelFileError" in kerasish.__all__
