@@ -97,10 +97,18 @@ class BackupAndRestore(Callback):
                 self._latest_is_damaged = True
             self.model.load_run_state(state)
             self._saved_at = self.model.batches_trained
+            self._tell(state)
             return True
         for problem in problems:
             raise problem
         return False
+
+    def _tell(self, state: dict[str, Any]) -> None:
+        """Says where it goes on, for a script that was changed meanwhile, or a folder mistaken."""
+        place = f"epoch {state['epoch'] + 1}"
+        place += f", after {state['batch']} of its batches" if state["batch"] else ""
+        notice(f"BackupAndRestore goes on with the run in {str(self.backup_dir)!r}: {place}. "
+               "Weights, optimizer and learning rate are those that were put away there.")
 
     def on_settled(self, epoch: int, batch: int | None = None) -> None:
         self._kept = self._kept or self.model.diverged  # what was saved before that is of use

@@ -80,7 +80,9 @@ class Plan(NamedTuple):
 
     def reseeded(self, seed: int) -> "Plan":
         """The same with the order and the noise of another seed."""
-        self.source.seed = seed
+        for source in (self.source, self.validation):
+            if source is not None:
+                source.seed = seed
         return self._replace(seed=seed)
 
     def weighing(self, class_weight: Any, loss: Loss, output: Any) -> "Plan":

@@ -349,16 +349,19 @@ def test_another_seed_is_refused_and_nothing_is_changed(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("batch", [0, 1, 4])
 def test_a_run_without_a_seed_goes_on_with_the_one_it_drew(batch: int, tmp_path: Path) -> None:
-    (x, y), seeds = data(), []
+    (x, y), seeds, orders = data(), [], []
 
     class Seed(Callback):
         def on_train_batch_begin(self, batch, logs=None):
-            seeds.append(self.model.run.plan.seed)
+            plan = self.model.run.plan
+            seeds.append(plan.seed)
+            orders.append(plan.validation.seed)
 
     def start(more: list[Callback]) -> Model:
         model = Model(Linear(4), Dropout(0.5), Linear(1), device="cpu")
         model.compile("sgd", "mse")
-        model.fit(x, y, epochs=3, verbose=0, callbacks=[Seed(), *more, BackupAndRestore(tmp_path)])
+        model.fit(x, y, epochs=3, verbose=0, callbacks=[Seed(), *more, BackupAndRestore(tmp_path)],
+                  validation_data=DataLoader(TensorDataset(x, y), BATCH, shuffle=True))
         return model
 
     with pytest.raises(Disturbance):
@@ -366,6 +369,7 @@ def test_a_run_without_a_seed_goes_on_with_the_one_it_drew(batch: int, tmp_path:
     torch.manual_seed(99)
     history = start([]).history
     assert history is not None and history.epoch == [0, 1, 2]
+    assert len(set(orders)) == 1
     assert len(set(seeds)) == 1
 
 
@@ -391,7 +395,9 @@ def test_a_damaged_backup_is_reported_once_and_the_one_before_it_used(
         train(kind, tmp_path, [At(14, fail)])
     assert capsys.readouterr().err.count("Going on with the backup before it") == 1
     assert digest(train(kind, tmp_path), tmp_path) == whole
-    assert capsys.readouterr().err == ""
+    assert capsys.readouterr().err == (
+        f"BackupAndRestore goes on with the run in {str(tmp_path / 'backup')!r}: epoch 2, after 4 "
+        "of its batches. Weights, optimizer and learning rate are those that were put away there.\n")
 
 
 def test_if_no_backup_can_be_read_the_run_does_not_begin(tmp_path: Path) -> None:
