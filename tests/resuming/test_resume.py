@@ -397,7 +397,8 @@ def test_a_damaged_backup_is_reported_once_and_the_one_before_it_used(
     assert digest(train(kind, tmp_path), tmp_path) == whole
     assert capsys.readouterr().err == (
         f"BackupAndRestore goes on with the run in {str(tmp_path / 'backup')!r}: epoch 2, after 4 "
-        "of its batches. Weights, optimizer and learning rate are those that were put away there.\n")
+        "of its batches. Weights, optimizer and learning rate are those that were put away there."
+        "\n")
 
 
 def test_if_no_backup_can_be_read_the_run_does_not_begin(tmp_path: Path) -> None:
