@@ -42,6 +42,18 @@ def check_index(who: str, value: Any) -> int:
     raise ValueError(f"{who} expects a whole number; got {value!r}. -1, for instance, is one.")
 
 
+def check_flag(who: str, value: Any, fix: str = "Choose one of them.") -> bool:
+    """Hands an answer to yes or no back; whatever else is given would mean yes.
+
+    Example:
+        >>> check_flag("fit(shuffle)", True)
+        True
+    """
+    if not isinstance(value, bool):
+        raise ValueError(f"{who} expects True or False; got {value!r}. {fix}")
+    return value
+
+
 def check_number(
     who: str, value: Any, low: float = -math.inf, high: float = math.inf, fix: str = ""
 ) -> float:

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import torch
 from torch.utils.data import Dataset
 
-from kerasish.checks import check_count
+from kerasish.checks import check_count, check_flag
 from kerasish.data import (
     Arrays,
     ArraySource,
@@ -132,9 +132,7 @@ def make_plan(
     Raises: ValueError or TypeError naming the argument.
     """
     settled = draw_seed() if seed is None else check_seed("fit", seed)
-    if not isinstance(shuffle, bool):
-        raise ValueError(f"fit(shuffle) expects True or False; got {shuffle!r}. Samples are "
-                         "shuffled one by one, not in batches.")
+    check_flag("fit(shuffle)", shuffle, "Samples are shuffled one by one, not in batches.")
     source = source_of(x, y, sample_weight, who="fit", batch_size=batch_size, seed=settled,
                        shuffle=shuffle)
     source, held_back = validation.split_from(source, batch_size, settled)

@@ -359,6 +359,8 @@ BAD: dict[str, tuple[dict[str, Any], type[Exception], str]] = {
     "after epoch 0": ({"validation_freq": [0, 1]}, ValueError, r"fit\(validation_freq\) .*got 0\."),
     "now and then": ({"validation_freq": 0.5}, ValueError, r"fit\(validation_freq\) .*got 0\.5\."),
     "often": ({"validation_freq": "often"}, ValueError, r"fit\(validation_freq\) .*got 'often'\."),
+    "some batches": ({"fast_dev_run": 3}, ValueError,
+                     r"fit\(fast_dev_run\) expects True or False; got 3\. It is one batch"),
     "an order of batches": ({"shuffle": "batch"}, ValueError,
                             r"fit\(shuffle\) expects True or False; got 'batch'"),
     "validation in batches of none": ({"validation_data": (X, Y), "validation_batch_size": 0},

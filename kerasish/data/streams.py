@@ -124,7 +124,7 @@ class StreamSource(Passes):
             if not _are_tensors(x, y, sample_weight):
                 arrays = Arrays(x, y, sample_weight, self.who)
                 x, y, sample_weight = arrays.x, arrays.y, arrays.sample_weight
-            if self._has_targets not in (None, y is not None):
+            if self.who != "predict" and self._has_targets not in (None, y is not None):
                 raise ValueError(f"{self._argument} expects targets in all batches or in none; got "
                                  f"a batch with{'out' if y is None else ''} them. Give them all y.")
             if y is not None and batch_size(x) == 0:
