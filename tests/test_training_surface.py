@@ -505,6 +505,16 @@ def test_names_are_those_that_evaluate_answers() -> None:
     assert set(logs_of(made)) == {"loss", "size", "val_loss", "val_size"}
 
 
+def test_names_that_training_answers_are_none_of_evaluation() -> None:
+    class Trained(Penalized):
+        test_step = Model.test_step
+
+    made = Trained(Linear(1), device="cpu")
+    made.compile("sgd", "mse", metrics=["mae"])
+    made.fit(X, Y, verbose=0)
+    assert list(made.evaluate(X, Y, verbose=0, return_dict=True)) == ["loss", "mae"]
+
+
 def test_what_a_step_trains_on_is_not_evaluated_without_a_loss() -> None:
     class Trained(Penalized):
         test_step = Model.test_step
