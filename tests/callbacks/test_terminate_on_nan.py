@@ -9,7 +9,7 @@ from kerasish.layers import BatchNorm1d, Linear, Tanh
 from kerasish.losses import MSE
 from kerasish.module import Module
 from kerasish.optimizers import SGD, Adam
-from tests.callbacks.saves import same
+from tests.callbacks.states import same
 
 NAN, INF = float("nan"), float("inf")
 

@@ -7,6 +7,7 @@ JSON: how many were killed, and the kinds of training that did not end as undist
 """
 
 import argparse
+import io
 import json
 import os
 import random
@@ -27,14 +28,14 @@ def start(kind: Kind, folder: Path) -> int:
     child = os.fork()
     if child:
         return child
+    sys.stderr = io.StringIO()  # each says that it goes on
     try:
         text = digest(train(kind, folder), folder)
         (folder / "digest.part").write_text(text)
         (folder / "digest.part").rename(folder / "digest")
         os._exit(0)
     except BaseException:
-        traceback.print_exc()
-        sys.stderr.flush()
+        traceback.print_exc(file=sys.__stderr__)
         os._exit(1)
 
 
