@@ -99,8 +99,11 @@ class BackupAndRestore(Callback):
             self._saved_at = self.model.batches_trained
             self._tell(state)
             return True
-        for problem in problems:
-            raise problem
+        if problems:
+            newest, *others = problems
+            for other in others:
+                newest.add_note(str(other))
+            raise newest
         return False
 
     def _tell(self, state: dict[str, Any]) -> None:

@@ -406,8 +406,9 @@ def test_if_no_backup_can_be_read_the_run_does_not_begin(tmp_path: Path) -> None
         train(kind, tmp_path, [At(20, fail)])
     for path in (tmp_path / "backup").iterdir():
         path.write_bytes(b"nothing")
-    with pytest.raises(ModelFileError, match=r"latest\.safetensors"):
+    with pytest.raises(ModelFileError, match=r"latest\.safetensors") as error:
         train(kind, tmp_path)
+    assert "previous.safetensors" in error.value.__notes__[0]
 
 
 def test_a_run_that_was_stopped_early_and_killed_at_its_end_trains_no_further(
