@@ -137,6 +137,20 @@ def test_every_source_that_restarts_is_put_back_to_its_place(
     assert same(whole, fitted(make(), tmp_path / "run", **settings))
 
 
+@pytest.mark.parametrize("steps", [None, 7])
+@pytest.mark.parametrize("name", SOURCES)
+def test_a_run_that_begins_at_a_later_epoch_goes_on_from_its_first_backup(
+    name: str, steps: int | None, tmp_path: Path
+) -> None:
+    make = SOURCES[name]
+    settings = {"steps_per_epoch": steps, "saves": "epoch", "initial_epoch": 1}
+    whole = fitted(make(), tmp_path / "whole", **settings)
+    for _ in range(2):
+        with pytest.raises(Disturbance):
+            fitted(make(), tmp_path / "run", At(2, fail), **settings)
+    assert same(whole, fitted(make(), tmp_path / "run", **settings))
+
+
 @pytest.mark.parametrize("freq", [1, 2])
 @pytest.mark.parametrize("batch", [5, 10, 14, 20])
 @pytest.mark.parametrize("name", SOURCES)
