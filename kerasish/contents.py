@@ -34,6 +34,9 @@ class Contents:
 
     module: Module
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.module!r})"
+
     @property
     def layers(self) -> list[Module]:
         """The modules on top: of a Sequential its layers, in their order."""

@@ -64,7 +64,7 @@ class Resumable(Trainer):
         """
         run = self._current_run()
         _require_same_run(run, dict(self._trainers()), state)
-        with self._put_back_on_error():
+        with self._put_back_on_error(), _noting_the_backup():
             for name, each in self._trainers():
                 _load_trainer(each, state["trainers"][name])
             if state["scores"] is not None:
@@ -114,10 +114,25 @@ class Resumable(Trainer):
             raise
 
 
+@contextmanager
+def _noting_the_backup() -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        error.add_note("while going on with the run that was put away: call fit as before, or "
+                       "delete the backup to begin anew")
+        raise
+
+
 def _parts(trainer: Trainer, kind: type) -> dict[str, Any]:
     """The attributes of a kind; what `compile` was given stands among them under its own name."""
     return {name: part for name, part in values(trainer, kind)
             if not name.startswith("compile_arguments.")}
+
+
+def _layers(trainer: Trainer) -> list[str]:
+    """The classes of all modules, which the shapes of their parameters do not tell."""
+    return [type(each).__name__ for each in trainer.module.modules()]
 
 
 def _optimizers(trainer: Trainer) -> dict[str, Optimizer]:
@@ -128,6 +143,7 @@ def _trainer_state(trainer: Trainer) -> dict[str, Any]:
     return {
         "modules": {name: _module_state(each) for name, each in _parts(trainer, Module).items()},
         "optimizers": {name: each.state_dict() for name, each in _optimizers(trainer).items()},
+        "layers": _layers(trainer),
         "batches_trained": trainer.batches_trained,
     }
 
@@ -184,15 +200,15 @@ def _require_same_run(run: Run, trainers: dict[str, Trainer], state: Any) -> Non
     facts: list[tuple[str, Any, Any]] = [
         (f"{kind} of {each!r}", list(state["trainers"].get(name, {}).get(kind, ())), list(own))
         for name, each in trainers.items()
-        for kind, own in (("modules", _parts(each, Module)), ("optimizers", _optimizers(each)))
+        for kind, own in (("modules", _parts(each, Module)), ("optimizers", _optimizers(each)),
+                          ("layers", _layers(each)))
     ]
     if plan.seed_is_given:
         facts.append(("seed", state["seed"], plan.seed))
-    if state["batch"]:
-        facts += [("batch_size", state["batch_size"], plan.source.batch_size),
-                  ("shuffle", state["shuffle"], plan.source.shuffle),
-                  ("number of samples", state["samples"], plan.source.samples),
-                  ("number of batches an epoch", state["batches"], plan.batches_an_epoch)]
+    facts += [("batch_size", state["batch_size"], plan.source.batch_size),
+              ("shuffle", state["shuffle"], plan.source.shuffle),
+              ("number of samples", state["samples"], plan.source.samples),
+              ("number of batches an epoch", state["batches"], plan.batches_an_epoch)]
     for what, kept, given in facts:
         if kept != given:
             raise ValueError(

@@ -208,7 +208,7 @@ def test_a_softmax_of_one_unit(last: Module, loss: Any, always: int) -> None:
 @pytest.mark.parametrize(("y", "got"), [((Y, Y), "[0, 1]"), ({"a": Y}, "['a']"), (Y, "Tensor")])
 def test_targets_of_another_structure(y: Any, got: str) -> None:
     says(ValueError, "targets with the outputs ['a', 'b'] in a dict", f"got {got}",
-         "targets in the same structure", do=lambda: fit(net(two_outputs()), y=y))
+         "Give targets for each output that has a loss", do=lambda: fit(net(two_outputs()), y=y))
 
 
 def test_several_targets_for_one_output() -> None:

@@ -91,7 +91,7 @@ class Graph(Module):
         if shapes != stated and not any(part.built for part in self.parts):
             wanted, got = (", ".join(map(str, each)) for each in (stated, shapes))
             raise ValueError(f"{self!r} expects samples of the shapes {wanted}; got {got}. State "
-                             "these in Input(shape).")
+                             "these in Input(shape); several inputs come in a tuple or a dict.")
         for node, wire in zip(self._nodes, self._wires, strict=True):
             try:
                 shapes.append(node.module.build(placed(shapes, wire)))

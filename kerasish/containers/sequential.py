@@ -53,16 +53,18 @@ class Sequential(Module):
         more = tuple(layers)
         for layer in more:
             if not isinstance(layer, Module):
-                hint = (f"Write {layer.__name__}(...)." if isinstance(layer, type)
-                        else "Wrap it in one.")
-                raise TypeError(f"Sequential(layers) expects modules; got {layer!r}. {hint}")
+                raise TypeError(f"Sequential(layers) expects modules; got {layer!r}. "
+                                f"{_instead_of(layer)}")
         self.layers = (*self.layers, *more)
 
     def build(self, shape: Shape) -> Shape:
         index = 0
         try:
             for index, layer in enumerate(self.layers):  # noqa: B007 (read on error)
-                shape = layer.build(shape)
+                given, shape = shape, layer.build(shape)
+                if shape is None:
+                    raise TypeError(f"{layer!r}.build(shape) expects to return the shape of its "
+                                    f"output; got None for samples of {given}. Return it.")
         except Exception as error:
             self._note_place(error, index)
             raise
@@ -95,6 +97,8 @@ class Sequential(Module):
             for index, backward in self._back if need_dx else self._back_to_stem:
                 if dx is None:  # integers have no gradient: nothing goes further down
                     self.layers[index].unwind()
+                    if shapes and dy is not None:
+                        self._require_no_parameters(index)
                     continue
                 dx = backward(dx)
                 if shapes:
@@ -104,6 +108,12 @@ class Sequential(Module):
             raise
         self._unseen = False
         return dx if need_dx else None
+
+    def _require_no_parameters(self, index: int) -> None:
+        if any(parameter.trainable for parameter in self.layers[index].parameters()):
+            raise TypeError(f"{self.layers[index + 1]!r}.backward(dy) expects to return dL/dx; got "
+                            "None, so that what lies before it would not learn. Return the "
+                            "gradient of its input.")
 
     def unwind(self, dy: Any = None) -> None:
         if self._saved:  # else no forward has bound the steps
@@ -146,3 +156,14 @@ class Sequential(Module):
 
     def __getitem__(self, index: int) -> Module:
         return self.layers[index]
+
+
+def _instead_of(layer: Any) -> str:
+    """What to write in the place of something that is no module."""
+    if isinstance(layer, type):
+        return f"Write {layer.__name__}(...)."
+    if isinstance(layer, str):
+        return "Write the layer itself, ReLU() for instance."
+    if type(layer).__module__.startswith("torch."):
+        return "Make one of it with kerasish.export.from_torch."
+    return "Wrap it in one."

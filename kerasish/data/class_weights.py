@@ -68,7 +68,7 @@ def class_weights(class_weight: Any, loss: Loss, output: Any) -> Any:
         raise TypeError("fit(class_weight) expects a dict of class → weight; got "
                         f"{class_weight!r}. {{0: 1.0, 1: 5.0}}, for instance, is one.")
     if not isinstance(loss, OutputLosses):
-        return ClassWeights(class_weight, _scores(loss, output))
+        return _weights_for(class_weight, loss, output)
     names = {output_name(part.key): part for part in loss.parts}
     found = {}
     for name, each in class_weight.items():
@@ -76,8 +76,18 @@ def class_weights(class_weight: Any, loss: Loss, output: Any) -> Any:
         if part is None or not isinstance(each, Mapping):
             raise ValueError("fit(class_weight) expects a dict for each of several outputs; got "
                              f"{each!r} for {name!r}. {nearest(str(name), names)}")
-        found[part.key] = ClassWeights(each, _scores(part.loss, output[part.key]))
+        found[part.key] = _weights_for(each, part.loss, output[part.key])
     return found
+
+
+def _weights_for(class_weight: Mapping[int, float], loss: Loss, output: Shape) -> ClassWeights:
+    """Weights for one output, whose classes are known where the loss is one of classes."""
+    if isinstance(loss, ClassLoss) and output and output[0] > 1:
+        for key in class_weight:
+            if not 0 <= _class(key) < output[0]:
+                raise ValueError(f"fit(class_weight) expects classes from 0 to {output[0] - 1}, as "
+                                 f"the model has {output[0]} outputs; got {key!r}. Leave it out.")
+    return ClassWeights(class_weight, _scores(loss, output))
 
 
 def weights_by_class(weights: Any, y: Any, sample_weight: Any) -> Any:

@@ -136,11 +136,13 @@ class OutputLosses(Loss):
             single = "a single one" if is_shape(tree) else type(tree).__name__
             odd = [key for key in wanted if self.is_dict and key not in (got or [key])]
             near = f"{nearest(odd[0], map(output_name, got or ()))} " if odd else ""
+            of_model = what == "a model"
             raise ValueError(
-                f"compile(loss) expects {what} with the outputs {wanted} in a "
-                f"{'dict' if self.is_dict else 'tuple'}; got {single if got is None else got}. "
-                f"{near}Give a loss or None for each output of the model, and targets in the same "
-                "structure."
+                f"{'compile(loss)' if of_model else 'y'} expects {what} with the outputs {wanted} "
+                f"in a {'dict' if self.is_dict else 'tuple'}; got "
+                f"{single if got is None else got}. {near}"
+                + ("Give a loss or None for each output of the model." if of_model else
+                   "Give targets for each output that has a loss.")
             )
 
 

@@ -189,8 +189,8 @@ def shown_on(screen: TextIO, run: Run) -> object:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--rounds", type=int, default=15)
-    rounds = parser.parse_args().rounds
+    parser.add_argument("--rounds", type=int, default=15, help="2 or more")
+    rounds = max(2, parser.parse_args().rounds)
     torch.set_num_threads(1)
     print(f"disc net 2-25-25-25-1, SGD, µs a step: median of {rounds} rounds [middle half]")
     print(f"{platform.processor() or platform.machine()}, Python {platform.python_version()}, "

@@ -127,6 +127,27 @@ def test_an_error_from_inside_notes_each_place_once(where: str) -> None:
                                      f"in layer 1 of Sequential, {net[1]!r}"]
 
 
+class Forgetful(Undeclared):
+    """Its backward or its build returns nothing."""
+
+    def __init__(self, forgets: str) -> None:
+        setattr(self, forgets, lambda value: None)
+
+
+def test_a_backward_that_returns_nothing_leaves_nothing_untrained_in_silence() -> None:
+    net, x = Sequential(Linear(3), Forgetful("backward"), Linear(1)), torch.rand(2, 3)
+    with pytest.raises(TypeError, match=r"backward\(dy\) expects to return dL/dx; got None, so"):
+        net.backward(torch.ones_like(net(x)))
+    below = Sequential(Forgetful("backward"), Linear(1))
+    below.backward(torch.ones_like(below(x)))
+    assert below.layers[1].weight.grad.any()
+
+
+def test_a_build_that_returns_nothing_is_named_and_not_its_neighbour() -> None:
+    with pytest.raises(TypeError, match=r"\.build\(shape\) expects to return the shape of its out"):
+        Sequential(Linear(3), Forgetful("build"), Linear(1)).build((2,))
+
+
 def test_an_error_in_build_notes_its_place() -> None:
     net = Sequential(Linear(3), Sequential(Tanh(), Linear(4, 5)))
     for call in (lambda: net.build((2,)), lambda: net(torch.ones(1, 2))):

@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 from kerasish import Model, set_seed
 from kerasish.callbacks import BackupAndRestore, Callback, EarlyStopping, TerminateOnNaN
-from kerasish.layers import Dropout, Linear, Tanh
+from kerasish.layers import Dropout, Linear, ReLU, Tanh
 from kerasish.optimizers import SGD
 from kerasish.saving import ModelFileError
 from kerasish.saving.format import write_file
@@ -264,6 +264,24 @@ def test_other_optimizers_are_refused_and_nothing_is_changed(tmp_path: Path) -> 
                                          r"got \['other_optimizer', 'third_optimizer', 'opt"):
         model.fit(x, y, BATCH, epochs=3, seed=1, verbose=0, callbacks=BackupAndRestore(tmp_path))
     assert all(map(np.array_equal, before, model.get_weights()))
+
+
+@pytest.mark.parametrize(("layers", "optimizer", "says"), [
+    ([Linear(6), ReLU(), Dropout(0.2), Linear(1)], "adam", "the layers of Model.*'ReLU', 'Drop"),
+    ([Linear(7), Tanh(), Dropout(0.2), Linear(1)], "adam", r"has shape \(6, 2\), not \(7, 2\)"),
+    ([Linear(6), Tanh(), Dropout(0.2), Linear(1)], "sgd", "expects the slots"),
+])
+def test_another_net_or_optimizer_is_refused(
+    layers: list[Any], optimizer: str, says: str, tmp_path: Path
+) -> None:
+    with pytest.raises(Disturbance):
+        fitted(TensorDataset(*data()), tmp_path, At(6, fail))
+    model, (x, y) = Model(*layers, device="cpu"), data()
+    model.compile(optimizer, "mse", metrics=["mae"])
+    with pytest.raises(ValueError, match=says) as error:
+        model.fit(x, y, BATCH, epochs=3, seed=1, verbose=0, callbacks=BackupAndRestore(tmp_path))
+    said = " ".join([str(error.value), *getattr(error.value, "__notes__", ())])
+    assert "delete the backup to begin anew" in said
 
 
 def test_a_callback_that_cannot_go_on_leaves_the_weights_as_they_were(tmp_path: Path) -> None:

@@ -68,7 +68,8 @@ class Linear(Sized):
                              "sample. Take them in with a Graph, or join them with Concat().")
         if not shape:
             raise ValueError(f"{self!r} expects x of shape (N, features); got shape (N,). Give "
-                             "samples an axis of features, x[:, None] for a single one.")
+                             "samples an axis of features, x[:, None] for a single one; a sample "
+                             "alone is x[None].")
         *leading, features = shape
         self.learn(features, "the last axis")
         shape_of_weight = (self.out_features, features)
