@@ -97,6 +97,18 @@ def check_share(who: str, value: Any) -> float:
     return float(value)
 
 
+def check_flag(who: str, value: Any, fix: str = "Choose one of them.") -> bool:
+    """Hands a setting back if it is a plain yes or no.
+
+    Example:
+        >>> check_flag("CSVLogger(append)", True)
+        True
+    """
+    if not isinstance(value, bool):
+        raise ValueError(f"{who} expects True or False; got {value!r}. {fix}")
+    return value
+
+
 def check_choice(who: str, value: Any, known: Iterable[str]) -> str:
     """Hands a name back if it is one of those known.
 
