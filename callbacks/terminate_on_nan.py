@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
+from kerasish.checks import check_flag
 from kerasish.hooks import Callback
 from kerasish.module import Module
 from kerasish.progress import notice
@@ -39,7 +40,7 @@ class TerminateOnNaN(Callback):
     runs_in_step: ClassVar[bool] = True
 
     def __init__(self, raise_error: bool = False) -> None:
-        self.raise_error = raise_error
+        self.raise_error = check_flag("TerminateOnNaN(raise_error)", raise_error)
         self._start(0)
 
     def _start(self, epoch: int) -> None:

@@ -1,5 +1,6 @@
 """ModelCheckpoint: what is saved when, under which name, what stays, and what goes wrong."""
 
+import copy
 import errno
 import math
 from pathlib import Path
@@ -7,8 +8,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from kerasish.callbacks import Callback, ModelCheckpoint
+from kerasish import Model
+from kerasish.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from kerasish.layers import Linear, Tanh
+from kerasish.optimizers import SGD
 from tests.callbacks.saves import Saves, same, weights
 from tests.callbacks.stopped import Dies, killed_and_started_again
 
@@ -100,9 +103,8 @@ def test_every_n_epochs(tmp_path: Path) -> None:
 
 
 def test_a_plain_checkpoint_needs_no_monitor(tmp_path: Path) -> None:
-    fit(Logs(torch.ones(2), None, 3.0), ModelCheckpoint(tmp_path / "{epoch}", "own"))
-    fit(ModelCheckpoint(tmp_path / "x{epoch}", monitor="nonsense"), epochs=1)
-    assert names(tmp_path) == ["1", "2", "3", "x1"]
+    fit(Logs(torch.ones(2), None, 3.0), ModelCheckpoint(tmp_path / "{epoch}"))
+    assert names(tmp_path) == ["1", "2", "3"]
 
 
 def test_values_of_callbacks_before_it_are_in_names(tmp_path: Path) -> None:
@@ -148,15 +150,19 @@ def test_a_threshold_is_to_be_beaten_in_every_fit(tmp_path: Path) -> None:
     assert names(tmp_path) == ["1", "3"]
 
 
-@pytest.mark.parametrize(("monitor", "arguments", "parts"), [
-    ("val_loss", {}, ("ModelCheckpoint(monitor)", "'val_loss'", "validation_data")),
-    ("los", {}, ("ModelCheckpoint(monitor)", "Did you mean 'loss'?")),
-])  # fmt: skip
-def test_a_monitor_that_nothing_logs_is_refused_before_training(monitor, arguments, parts,
+@pytest.mark.parametrize(("monitor", "more", "parts"), [
+    ("val_loss", {"save_best_only": True}, ("'val_loss'", "validation_data")),
+    ("los", {"save_best_only": True}, ("Did you mean 'loss'?",)),
+    ("los", {"keep_last": 1}, ("Did you mean 'loss'?",)),
+    ("val_los", {}, ("'val_los'",)),
+], ids=str)  # fmt: skip
+def test_a_monitor_that_nothing_logs_is_refused_before_training(monitor, more, parts,
                                                                 tmp_path: Path) -> None:
     with pytest.raises(ValueError) as caught:
-        fit(ModelCheckpoint(tmp_path / "net", monitor, save_best_only=True), **arguments)
-    assert all(part in str(caught.value) for part in parts) and names(tmp_path) == []
+        fit(ModelCheckpoint(tmp_path / "net", monitor, **more))
+    text = str(caught.value)
+    assert "ModelCheckpoint(monitor)" in text and all(part in text for part in parts)
+    assert names(tmp_path) == []
 
 
 # ---- by batches ---------------------------------------------------------------------------------
@@ -229,7 +235,7 @@ def test_a_monitor_of_validation_is_looked_at_when_the_epoch_ends(save_freq, loo
 @pytest.mark.parametrize(("keep_last", "stay"), [(1, ["6"]), (2, ["5", "6"]), (9, list("123456"))])
 def test_the_last_ones_stay(keep_last, stay, tmp_path: Path) -> None:
     (tmp_path / "0").write_text("somebody else's")
-    checkpoint = ModelCheckpoint(tmp_path / "{epoch}", "nonsense", keep_last=keep_last)
+    checkpoint = ModelCheckpoint(tmp_path / "{epoch}", keep_last=keep_last)
     fit(checkpoint, epochs=6)
     assert names(tmp_path) == ["0", *stay]
     assert checkpoint.kept == [str(tmp_path / name) for name in stay]
@@ -421,6 +427,8 @@ def test_a_folder_is_refused_before_training(tmp_path: Path) -> None:
     ({"every_n_epochs": 0}, r"ModelCheckpoint\(every_n_epochs\) expects .* got 0"),
     ({"every_n_epochs": 2, "save_freq": 5}, r"every_n_epochs\) expects save_freq='epoch'; got .*5"),
     ({"on_error": "ignore"}, r"ModelCheckpoint\(on_error\) expects one of 'raise', 'warn'"),
+    ({"save_best_only": "x"}, r"ModelCheckpoint\(save_best_only\) expects True or False; got 'x'"),
+    ({"save_weights_only": 1}, r"ModelCheckpoint\(save_weights_only\) expects True or False"),
     ({"mode": "up"}, r"ModelCheckpoint\(mode\) expects"),
     ({"initial_value_threshold": math.nan}, r"initial_value_threshold\) expects a number or None"),
     ({"initial_value_threshold": "1"}, r"initial_value_threshold\) expects a number or None"),
@@ -438,3 +446,52 @@ def test_what_is_no_path_is_refused() -> None:
 def test_a_trial_run_saves_nothing(tmp_path: Path) -> None:
     fit(ModelCheckpoint(tmp_path / "net"), fast_dev_run=True)
     assert names(tmp_path) == []
+
+
+# ---- what is found out before training ----------------------------------------------------------
+
+
+def spread(y_true, y_pred):
+    return (y_pred - y_true).square()
+
+
+@pytest.mark.parametrize(("optimizer", "metrics"), [
+    ("sgd", [lambda y_true, y_pred: y_pred]), ("sgd", [spread]), (SGD(lambda step: 0.1), None),
+], ids=["lambda", "function", "schedule"])  # fmt: skip
+@pytest.mark.parametrize("on_error", ["raise", "warn"])
+def test_a_model_that_cannot_be_saved_is_refused_before_training(optimizer, metrics, on_error,
+                                                                 tmp_path: Path) -> None:
+    def model() -> Model:
+        made = Model(Linear(1), device="cpu")
+        made.compile(copy.deepcopy(optimizer), "mse", metrics=metrics)
+        return made
+
+    tried = model()
+    with pytest.raises(TypeError, match=r"Model\.save expects objects that a file can hold"):
+        fit(ModelCheckpoint(tmp_path / "net", on_error=on_error), model=tried)
+    assert tried.batches_trained == 0 and names(tmp_path) == []
+    fit(ModelCheckpoint(tmp_path / "net", save_weights_only=True), model=model())
+    assert names(tmp_path) == ["net"]
+
+
+def test_a_class_with_a_save_of_its_own_may_keep_what_it_likes(tmp_path: Path) -> None:
+    fit(ModelCheckpoint(tmp_path / "net"), model=compiled(metrics=[spread]))
+    assert names(tmp_path) == ["net"]
+
+
+@pytest.mark.parametrize("make", [ModelCheckpoint, None], ids=["ModelCheckpoint", "EarlyStopping"])
+def test_a_validation_that_never_falls_due_is_told_before_training(make, tmp_path, capsys) -> None:
+    def callback() -> Callback:
+        return make(tmp_path / "net", save_best_only=True) if make else EarlyStopping()
+
+    for freq, words in ((9, 1), ([7], 1), (3, 0), ([2], 0)):
+        fit(callback(), validation_data=(X, X), validation_freq=freq)
+        said = capsys.readouterr().err
+        assert said.count("'val_loss' will not be logged, as validation_freq") == words
+
+
+def test_a_value_that_its_format_does_not_fit_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ValueError) as caught:
+        fit(Logs(torch.ones(2)), ModelCheckpoint(tmp_path / "{own:.2f}"))
+    text = str(caught.value)
+    assert text.startswith("ModelCheckpoint(filepath) expects formats that fit") and "'own'" in text

@@ -196,3 +196,8 @@ def test_a_run_that_goes_on_within_an_epoch_counts_from_there(capsys) -> None:
     callback.on_epoch_resume(4, 2)
     callback._end(5, "the loss is nan")
     assert "Batch 6 of epoch 5" in said(capsys)
+
+
+def test_what_is_no_yes_or_no_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"TerminateOnNaN\(raise_error\) expects True or False"):
+        TerminateOnNaN("yes")
