@@ -26,6 +26,9 @@ class BackupAndRestore(Callback):
     given, what a sequence has shuffled in `on_epoch_end`, or what workers have drawn that outlive a
     pass (persistent_workers=True).
 
+    The first backup is written before the first batch: a run that is killed earlier than the second
+    is gone on with, too, and a folder that cannot be written to is found out at once.
+
     A run that ends, early stopping included, takes its backup away; after Ctrl-C or an error it
     stays, and after a loss that is not a number that from before it does. Each fit needs a folder
     of its own. After a run that ended, a later fit with the same instance begins anew.
@@ -75,8 +78,13 @@ class BackupAndRestore(Callback):
         self._saved_at = self.model.batches_trained
 
     def on_restore(self) -> None:
+        if (self._begins_anew or not self._restore()) and self.save_freq is not False:
+            self._save()  # before the first batch: what files of callbacks held then is known
+
+    def _restore(self) -> bool:
+        """Goes on with the backup; returns whether there is one."""
         problems: list[ModelFileError] = []
-        for path in () if self._begins_anew else self._paths():
+        for path in self._paths():
             try:
                 state = _read(path)
             except FileNotFoundError:
@@ -89,9 +97,21 @@ class BackupAndRestore(Callback):
                 self._latest_is_damaged = True
             self.model.load_run_state(state)
             self._saved_at = self.model.batches_trained
-            return
-        for problem in problems:
-            raise problem
+            self._tell(state)
+            return True
+        if problems:
+            newest, *others = problems
+            for other in others:
+                newest.add_note(str(other))
+            raise newest
+        return False
+
+    def _tell(self, state: dict[str, Any]) -> None:
+        """Says where it goes on, for a script that was changed meanwhile, or a folder mistaken."""
+        place = f"epoch {state['epoch'] + 1}"
+        place += f", after {state['batch']} of its batches" if state["batch"] else ""
+        notice(f"BackupAndRestore goes on with the run in {str(self.backup_dir)!r}: {place}. "
+               "Weights, optimizer and learning rate are those that were put away there.")
 
     def on_settled(self, epoch: int, batch: int | None = None) -> None:
         self._kept = self._kept or self.model.diverged  # what was saved before that is of use

@@ -32,15 +32,16 @@ try:
     from kerasish.module import Module
     from kerasish.parameter import Parameter
     from kerasish.random import set_seed
+    from kerasish.saving import ModelFileError
 finally:
     if _collects:
         gc.enable()
 
 __version__ = "0.1.0"
 __all__ = [
-    "Model", "Module", "Parameter", "Sequential", "callbacks", "constraints", "containers",
-    "datasets", "gradcheck", "initializers", "layers", "losses", "metrics", "optimizers",
-    "regularizers", "schedules", "set_seed",
+    "Model", "ModelFileError", "Module", "Parameter", "Sequential", "callbacks", "constraints",
+    "containers", "datasets", "gradcheck", "initializers", "layers", "losses", "metrics",
+    "optimizers", "regularizers", "schedules", "set_seed",
 ]
 
 

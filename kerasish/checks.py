@@ -42,6 +42,18 @@ def check_index(who: str, value: Any) -> int:
     raise ValueError(f"{who} expects a whole number; got {value!r}. -1, for instance, is one.")
 
 
+def check_flag(who: str, value: Any, fix: str = "Choose one of them.") -> bool:
+    """Hands an answer to yes or no back; whatever else is given would mean yes.
+
+    Example:
+        >>> check_flag("fit(shuffle)", True)
+        True
+    """
+    if not isinstance(value, bool):
+        raise ValueError(f"{who} expects True or False; got {value!r}. {fix}")
+    return value
+
+
 def check_number(
     who: str, value: Any, low: float = -math.inf, high: float = math.inf, fix: str = ""
 ) -> float:
@@ -95,18 +107,6 @@ def check_share(who: str, value: Any) -> float:
         raise ValueError(f"{who} expects a number from 0 to below 1; got {value!r}. "
                          "0.9 is a usual value.")
     return float(value)
-
-
-def check_flag(who: str, value: Any, fix: str = "Choose one of them.") -> bool:
-    """Hands a setting back if it is a plain yes or no.
-
-    Example:
-        >>> check_flag("CSVLogger(append)", True)
-        True
-    """
-    if not isinstance(value, bool):
-        raise ValueError(f"{who} expects True or False; got {value!r}. {fix}")
-    return value
 
 
 def check_choice(who: str, value: Any, known: Iterable[str]) -> str:

@@ -36,6 +36,7 @@ class Compilable(Trainer):
     """The names of the metrics that see sample weights."""
     compile_arguments: Mapping[str, Any] = MappingProxyType({})
     """What `compile` was given, as it was given."""
+    _fitting = False
 
     def compile(
         self,
@@ -49,7 +50,8 @@ class Compilable(Trainer):
         """Chooses how to train; all of it is checked here.
 
         Raises: ValueError for unknown names, with the nearest ones, and for a loss that does not
-            fit the model's last module; TypeError for classes, and for a function as a loss.
+            fit the model's last module; TypeError for classes, and for a function as a loss;
+            RuntimeError within fit.
 
         Args:
             optimizer: a name, "sgd" or "adam", or an Optimizer.
@@ -63,9 +65,14 @@ class Compilable(Trainer):
                 the targets say; `summary()` shows what. Sample weights do not reach them.
             weighted_metrics: the same with sample weights; one that is among `metrics` too is
                 called weighted_<name>.
-            steps_per_execution: batches from one call of the batch hooks to the next, 1 or more.
+            steps_per_execution: in fit, batches from one call of the batch hooks to the next, 1 or
+                more.
         """
         given = {name: value for name, value in locals().items() if name != "self"}
+        if self._fitting:
+            raise RuntimeError("Model.compile expects a model that is not being trained; got "
+                               "called within fit. Call it before, or set what changes: "
+                               "model.optimizer.learning_rate, for instance.")
         new_optimizer, ending = optimizers.get(optimizer), endings(self.module)
         new_loss = self._loss_for(loss, loss_weights, ending)
         check_endings(new_loss, ending)
@@ -83,7 +90,7 @@ class Compilable(Trainer):
         if loss is not None:
             outputs = known_outputs(self.module, ending)
             return for_outputs(loss, loss_weights, outputs, losses.get)
-        if not self.answers_names:
+        if not self.trains_by_itself:
             raise TypeError("compile(loss) expects a loss to train with; got None. Write "
                             "loss='mse', for instance; None is for a class with a train_step that "
                             "has losses of its own.")
@@ -137,7 +144,7 @@ class Compilable(Trainer):
             if source is not None:
                 x, y, sample_weight = source.first()
                 output = self.module.build(sample_shapes(x))
-                wants_targets = who != "predict" and (not self.answers_names or self.metrics)
+                wants_targets = who != "predict" and (not self.trains_by_itself or self.metrics)
                 if wants_targets:
                     require_targets(source)
                     self._check_targets(mapped_shapes(partial(add, (batch_size(x),)), output), y)
@@ -145,7 +152,7 @@ class Compilable(Trainer):
         if who != "predict" and self._scores is None:  # else targets decide, when they come
             self._scores = Scores({}, self.loss.value_names)
         self._prepare()
-        if who == "fit" and not self.answers_names:
+        if who == "fit" and not self.trains_by_itself:
             self._tell_if_nothing_trains()
         return output
 

@@ -2,7 +2,10 @@
 
 import inspect
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any, ClassVar
+
+import numpy as np
 
 from kerasish.registry import nearest
 
@@ -37,6 +40,7 @@ class Configured:
         known, takes_more = argument_names(cls)
         if not takes_more:
             refuse_unknown(cls.__name__, kwargs, known)
+        _check_flags(cls, args, kwargs)
         return self
 
     def __init__(self) -> None:
@@ -58,7 +62,7 @@ class Configured:
         return f"{type(self).__name__}({', '.join(shown)})"
 
 
-def argument_names(cls: type[Configured]) -> tuple[list[str], bool]:
+def argument_names(cls: Any) -> tuple[tuple[str, ...], bool]:
     """The arguments that a class takes by name, those it passes on to its bases included.
 
     Returns: the names, and whether it takes others besides.
@@ -67,8 +71,13 @@ def argument_names(cls: type[Configured]) -> tuple[list[str], bool]:
         >>> class Scale(Configured):
         ...     def __init__(self, factor, power=1): ...
         >>> argument_names(Scale)
-        (['factor', 'power'], False)
+        (('factor', 'power'), False)
     """
+    return _argument_names(cls)
+
+
+@lru_cache(maxsize=512)
+def _argument_names(cls: type[Configured]) -> tuple[tuple[str, ...], bool]:
     names: list[str] = []
     for base in cls.__mro__:
         if "__init__" in vars(base):
@@ -77,8 +86,34 @@ def argument_names(cls: type[Configured]) -> tuple[list[str], bool]:
                       if each.kind in (each.POSITIONAL_OR_KEYWORD, each.KEYWORD_ONLY)]
             takes_more = any(each.kind is each.VAR_KEYWORD for each in parameters)
             if not (takes_more and cls.passes_on):
-                return names, takes_more
-    return names, False
+                return tuple(names), takes_more
+    return tuple(names), False
+
+
+def _check_flags(cls: Any, args: Any, kwargs: dict[str, Any]) -> None:
+    """Refuses what is given as a bool and is none: any object would do for True, a text, too.
+
+    Raises: ValueError naming the argument.
+    """
+    positional, flags = _flags(cls)
+    for name, value in (*zip(positional, args, strict=False), *kwargs.items()):
+        if name in flags and not isinstance(value, bool | int | np.bool_):
+            raise ValueError(f"{cls.__name__}({name}) expects True or False; got {value!r}. Write "
+                             "one of them.")
+
+
+@lru_cache(maxsize=512)
+def _flags(cls: type[Configured]) -> tuple[tuple[str, ...], frozenset[str]]:
+    """The arguments of a class in order, up to one like `*layers`; and which are bools."""
+    known, positional = argument_names(cls)[0], list[str]()
+    for each in list(inspect.signature(cls.__init__).parameters.values())[1:]:
+        if each.kind is not each.POSITIONAL_OR_KEYWORD:
+            break
+        positional.append(each.name)
+    every = [each for base in cls.__mro__[:-1] if "__init__" in vars(base)
+             for each in inspect.signature(vars(base)["__init__"]).parameters.values()]
+    first = {each.name: each.annotation for each in reversed(every)}
+    return tuple(positional), frozenset(each for each in known if first[each] is bool)
 
 
 def refuse_unknown(who: str, given: Iterable[str], known: Iterable[str]) -> None:

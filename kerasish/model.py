@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from kerasish.checks import check_flag
 from kerasish.containers import Sequential
 from kerasish.containers.grants import takes
 from kerasish.contents import Contents
@@ -53,7 +54,6 @@ class Model(Savable, Resumable, Contents):
         self.module.eval()
         self._skips_dx = takes(self.module.backward, "need_dx")
         self.history: History | None = None
-        self._fitting = False
 
     def fit(
         self,
@@ -117,6 +117,7 @@ class Model(Savable, Resumable, Contents):
         Returns: what was logged, epoch by epoch.
         """
         self._require_compiled("fit")
+        check_flag("fit(fast_dev_run)", fast_dev_run, "It is one batch, of one epoch.")
         validation = Validation(validation_split, validation_data, validation_freq,
                                 validation_steps, validation_batch_size)
         plan = make_plan(x, y, sample_weight, batch_size=batch_size, epochs=epochs,
@@ -126,8 +127,9 @@ class Model(Savable, Resumable, Contents):
         history = History()
         hooks = self._hooks("fit", callbacks, verbose, plan.batches_an_epoch, history,
                             epochs=plan.epochs.stop, seed=plan.seed, samples=plan.samples_an_epoch,
+                            validation_steps=plan.batches_of_validation,
                             logs=self._log_names(plan.validation is not None),
-                            open=self.answers_names, trial=fast_dev_run)
+                            open=self.trains_by_itself, trial=fast_dev_run)
         with self._training_alone("fit"), hooks.closing():
             with self._undone_on_error():
                 with drawing_from(plan.initial_values()):
@@ -193,7 +195,7 @@ class Model(Savable, Resumable, Contents):
         if not outputs:
             return mapped_shapes(
                 lambda each: torch.empty(0, *each, dtype=self._dtype()).numpy(), shape)
-        return filled(outputs[0], map(np.concatenate, zip(*map(leaves, outputs), strict=True)))
+        return filled(outputs[0], map(_joined, zip(*map(leaves, outputs), strict=True)))
 
     def train_on_batch(
         self, x: Any, y: Any = None, sample_weight: Any = None, class_weight: Any = None,
@@ -253,6 +255,17 @@ class Model(Savable, Resumable, Contents):
             yield
         finally:
             self._fitting, self.run = False, None
+
+
+def _joined(outputs: tuple[Any, ...]) -> Any:
+    """Outputs of batches one below the other."""
+    first, *others = outputs
+    for number, output in enumerate(others, 1):
+        if output.shape[1:] != first.shape[1:]:
+            raise ValueError(f"Model.predict expects outputs of one shape in all batches; got "
+                             f"{first.shape[1:]} in the first and {output.shape[1:]} in batch "
+                             f"{number}. Pad x to one length, or predict batch by batch.")
+    return np.concatenate(outputs)
 
 
 def _answer(results: dict[str, float], return_dict: bool) -> Any:

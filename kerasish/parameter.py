@@ -72,7 +72,8 @@ class Parameter:
         self.flat = self.regularizer = self.constraint = None
         self.decay, self.trainable, self.learning_rate_multiplier = decay, trainable, 1.0
         with torch.inference_mode(False):  # parameters outlive every step
-            self.place(data.detach().clone(), torch.zeros_like(data, requires_grad=False))
+            own = data.detach().clone()
+            self.place(own, own.clone().zero_())
 
     @property
     def shape(self) -> torch.Size:

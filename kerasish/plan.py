@@ -6,13 +6,14 @@ from typing import Any, NamedTuple
 import torch
 from torch.utils.data import Dataset
 
-from kerasish.checks import check_count
+from kerasish.checks import check_count, check_flag
 from kerasish.data import (
     Arrays,
     ArraySource,
     Batch,
     Source,
     argument,
+    check_batch_size,
     class_weights,
     source_of,
 )
@@ -54,6 +55,12 @@ class Plan(NamedTuple):
             return None
         return round(self.steps * self.source.samples / self.source.batches)
 
+    @property
+    def batches_of_validation(self) -> int | None:
+        """How many there will be, where that is known."""
+        known = self.validation.batches if self.validation else None
+        return known if self.validation_steps is None else self.validation_steps
+
     def initial_values(self) -> torch.Generator:
         """The stream that initial values of parameters are drawn from, on the CPU."""
         return derived_generator(self.seed, INITIAL)
@@ -77,7 +84,9 @@ class Plan(NamedTuple):
 
     def reseeded(self, seed: int) -> "Plan":
         """The same with the order and the noise of another seed."""
-        self.source.seed = seed
+        for source in (self.source, self.validation):
+            if source is not None:
+                source.seed = seed
         return self._replace(seed=seed)
 
     def weighing(self, class_weight: Any, loss: Loss, output: Any) -> "Plan":
@@ -127,9 +136,7 @@ def make_plan(
     Raises: ValueError or TypeError naming the argument.
     """
     settled = draw_seed() if seed is None else check_seed("fit", seed)
-    if not isinstance(shuffle, bool):
-        raise ValueError(f"fit(shuffle) expects True or False; got {shuffle!r}. Samples are "
-                         "shuffled one by one, not in batches.")
+    check_flag("fit(shuffle)", shuffle, "Samples are shuffled one by one, not in batches.")
     source = source_of(x, y, sample_weight, who="fit", batch_size=batch_size, seed=settled,
                        shuffle=shuffle)
     source, held_back = validation.split_from(source, batch_size, settled)
@@ -254,8 +261,3 @@ def require_targets(source: Source) -> None:
         raise ValueError(f"{argument(who, 'x')} expects at least one sample; got x of shape "
                          f"{tuple(next(leaves(x)).shape)}. Check how x was selected.")
 
-
-def check_batch_size(who: str, value: int | None) -> int:
-    """Hands a batch size back if it is one; None is Keras' 32."""
-    batch_size = 32 if value is None else value
-    return check_count(who, batch_size, 1, "32 is a usual batch size.")

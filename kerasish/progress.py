@@ -30,8 +30,7 @@ class ProgressLine(Callback):
         self._training = False
 
     def listens(self, hook: str) -> bool:
-        inside_fit = self._training and hook != "on_train_batch_end"
-        return self._draws and not inside_fit and super().listens(hook)
+        return self._draws and super().listens(hook)
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         self._training = True
@@ -57,7 +56,9 @@ class ProgressLine(Callback):
         self._finish(logs)
 
     def on_test_begin(self, logs: Logs | None = None) -> None:
-        if not self._training:
+        if self._training:
+            self._count(f"{self._title}, validation", self.params.get("validation_steps"))
+        else:
             self._start("Evaluate")
 
     def on_test_end(self, logs: Logs | None = None) -> None:
@@ -80,9 +81,16 @@ class ProgressLine(Callback):
         return self.params.get("verbose") == 1 and draws_bars()
 
     def _start(self, title: str) -> None:
-        self._title, self._done, self._seen = title, 0, 0
+        self._title, self._started = title, time.perf_counter()
+        self._count(title, self.params.get("steps"))
+
+    def _count(self, caption: str, steps: int | None) -> None:
+        """Counts batches from 0, in a bar of their own."""
+        with self._giving_up():
+            self._close_bar()
+        self._caption, self._steps, self._done, self._seen = caption, steps, 0, 0
         self._next_look = 0 if self._draws else sys.maxsize
-        self._started = self._looked = time.perf_counter()
+        self._counted_from = self._looked = time.perf_counter()
 
     def _look(self, logs: Logs | None) -> None:
         """Refreshes the bar if it is time, and foresees the batch at which it will be again."""
@@ -95,8 +103,8 @@ class ProgressLine(Callback):
         self._seen, self._looked, self._next_look = self._done, now, self._done
         with self._giving_up():
             if self._bar is None:  # a shorter epoch needs no bar
-                self._bar = _bar(self._title, self.params.get("steps"))
-                self._bar.start_t -= now - self._started
+                self._bar = _bar(self._caption, self._steps)
+                self._bar.start_t -= now - self._counted_from
             logs = self.model.scores.results() if logs is None else logs
             self._bar.set_postfix_str(shown(logs, ", "), refresh=False)
             self._draw()

@@ -27,7 +27,7 @@ class Resumable(Trainer):
     """
 
     run: Run | None = None
-    """The latest fit."""
+    """The fit that is running; None outside one."""
 
     def run_state(self) -> dict[str, Any]:
         """The run as it is, to be taken in `on_settled` or `on_interrupt`.
@@ -169,7 +169,7 @@ def _load_places(plan: Plan, state: dict[str, Any]) -> None:
     for source, place in ((plan.source, state["source"]), (plan.validation, state["validation"])):
         if source is not None and place is not None:
             source.load_state_dict(place)
-            if not source.restarts and not state["batch"]:
+            if not source.restarts and place["taken"] and not state["batch"]:
                 notice(f"fit cannot put {source!r} back to where it was: it goes on with the "
                        "batches that come next.")
 

@@ -72,8 +72,8 @@ class Savable(Compilable):
         Only classes of kerasish and those in `custom` are made, and nothing from the file is run,
         imported or opened; still, the classes in `custom` are called with settings from the file.
 
-        Raises: ModelFileError naming the entry that is wrong; OSError if the file cannot be read;
-            TypeError for a class of models that is not made from a module alone.
+        Raises: kerasish.ModelFileError naming the entry that is wrong; OSError if the file cannot
+            be read; TypeError for a class of models that is not made from a module alone.
 
         Args:
             path: the file.

@@ -40,7 +40,7 @@ class Stepper:
     _rows = 1
 
     @property
-    def answers_names(self) -> bool:
+    def trains_by_itself(self) -> bool:
         """Whether `train_step` is the user's own: what it trains on and logs is for it to say."""
         return type(self).train_step is not Stepper.train_step
 

@@ -27,7 +27,7 @@ from kerasish.losses import Focal, Huber
 from kerasish.metrics import BinaryAccuracy
 from kerasish.optimizers import SGD, Adam
 from kerasish.regularizers import L2
-from kerasish.schedules import CosineDecay
+from kerasish.schedules import CosineDecay, PolynomialDecay
 from tests.table import numbers
 
 UNKNOWN = [
@@ -66,8 +66,25 @@ def test_an_argument_that_a_class_has_not_is_refused_with_the_one_that_is_meant(
 
 def test_what_takes_anything_still_does() -> None:
     Identity(54, unused=True)
-    assert argument_names(Identity) == ([], True)
+    assert argument_names(Identity) == ((), True)
     assert "weight_decay" in argument_names(Adam)[0] and not argument_names(Adam)[1]
+
+
+@pytest.mark.parametrize(("make", "text"), [
+    (lambda: SGD(0.1, 0.9, CosineDecay(0.1, 10)), "SGD(nesterov) expects True or False; got Cos"),
+    (lambda: Adam(amsgrad=CosineDecay(0.1, 10)), "Adam(amsgrad) expects True or False; got Cos"),
+    (lambda: Adam(use_ema="no"), "Adam(use_ema) expects True or False; got 'no'. Write one of"),
+    (lambda: PolynomialDecay(0.1, 10, cycle=Adam()), "PolynomialDecay(cycle) expects True or"),
+    (lambda: Linear(3, bias=None), "Linear(bias) expects True or False; got None"),
+])  # fmt: skip
+def test_what_is_not_yes_or_no_is_not_taken_for_yes(make: Any, text: str) -> None:
+    with pytest.raises(ValueError) as error:
+        make()
+    assert str(error.value).startswith(text)
+
+
+def test_yes_and_no_of_numpy_and_in_numbers_are_fine() -> None:
+    assert Adam(amsgrad=np.bool_(True)).amsgrad and not Linear(3, bias=0).use_bias
 
 
 # ---- rates ----------------------------------------------------------------------------------

@@ -150,6 +150,31 @@ def test_no_sample_is_asked_twice(in_batches: bool) -> None:
     assert len(model.predict(**data, verbose=0, steps=2)) == 8
 
 
+def test_outputs_of_several_lengths_are_no_array() -> None:
+    model = Model(Linear(2), device="cpu")
+    batches = [torch.rand(4, 3, 5), torch.rand(4, 3, 5), torch.rand(4, 6, 5)]
+    with pytest.raises(ValueError, match=r"Model\.predict expects outputs of one shape .*; got "
+                                         r"\(3, 2\) in the first and \(6, 2\) in batch 2\. Pad"):
+        model.predict(lambda: iter(batches), verbose=0)
+
+
+def test_targets_do_not_matter_to_predict() -> None:
+    model, x = Model(Linear(2), device="cpu"), torch.rand(4, 5)
+    given = [(x, torch.rand(4, 1)), (x,), (x, None)]
+    assert len(model.predict(lambda: iter(given), verbose=0)) == 12
+
+
+def test_a_model_is_not_compiled_within_fit() -> None:
+    class Compiles(Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            self.model.compile("adam", "mae")
+
+    model = Model(Linear(1), device="cpu")
+    model.compile("sgd", "mse")
+    with pytest.raises(RuntimeError, match=r"^Model\.compile expects a model that is not being tr"):
+        model.fit(torch.rand(4, 2), torch.rand(4, 1), verbose=0, callbacks=Compiles())
+
+
 def test_a_function_with_too_few_batches_says_so() -> None:
     model = Model(Linear(1), device="cpu")
     batches = [(torch.rand(4, 2), torch.rand(4, 1))] * 3

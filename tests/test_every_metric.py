@@ -341,3 +341,12 @@ def test_fit_and_evaluate_log_what_it_gives_by_hand(row: Row) -> None:
     answer = model.evaluate(y_pred, y_true, batch_size=cut, verbose=0, return_dict=True)
     for value in (logs[name][0], logs[f"val_{name}"][0], answer[name]):
         assert value == pytest.approx(row.result, rel=1e-6)
+
+
+def test_a_function_may_say_which_way_is_up() -> None:
+    def score(y_true: Tensor, y_pred: Tensor) -> Tensor:
+        return (y_true == y_pred).float()
+
+    assert metrics.get(score).higher_is_better is None
+    score.higher_is_better = True  # type: ignore[attr-defined]
+    assert metrics.get(score).higher_is_better is True

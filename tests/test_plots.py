@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from kerasish.callbacks import History
-from kerasish.plots import Panel, curves
+from kerasish.plots import Panel, curves, save_picture
 
 ROOT = Path(__file__).parent.parent
 
@@ -119,7 +119,7 @@ def test_the_name_says_the_format(name: str, begins: bytes, tmp_path: Path) -> N
 
 @pytest.mark.parametrize("name", ["plot", "plot.txt"])
 def test_a_name_that_says_no_format_is_refused(name: str, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"History.plot\(path\) expects a name that ends in .*png"):
+    with pytest.raises(ValueError, match=r"History\.plot\(path\) expects a name that ends in .*png"):
         history({"loss": 1.0}).plot(tmp_path / name)
 
 
@@ -148,3 +148,8 @@ def test_without_matplotlib_the_error_says_how_to_install_it(monkeypatch) -> Non
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     with pytest.raises(ImportError, match=r"pip install 'kerasish\[examples\]'"):
         curves([Panel("loss", {"training": ([1], [1.0])})])
+
+
+def test_what_is_no_path_is_refused_with_the_name_of_a_picture() -> None:
+    with pytest.raises(TypeError, match=r"History\.plot\(path\) expects a path; got 3. Write 'hist"):
+        save_picture("History.plot(path)", None, 3)

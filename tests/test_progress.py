@@ -247,6 +247,17 @@ def test_the_bar_is_drawn_at_most_ten_times_a_second(seconds, monkeypatch) -> No
     assert draws >= min(5 * passed, clock.batches), "but often enough"
 
 
+def test_validation_has_a_bar_of_its_own(monkeypatch) -> None:
+    screen = on_terminal(monkeypatch, columns=120, looks=True)
+    compiled().fit(*data(), 4, 2, validation_split=0.5, callbacks=Clock(monkeypatch, 1.0))
+    text = screen.getvalue()
+    assert re.search(r"Epoch 2/2, validation:.*3/5 \[00:0\d<00:0\d, loss: ", text)
+    assert re.search(r"Epoch 2/2:.*3/5 \[", text)
+    lines = [line for line in kept(text) if "validation" not in line]
+    assert [line.split(" - ")[:2] for line in lines] == [
+        ["Epoch 1/2", "10.0s"], ["Epoch 2/2", "10.0s"]]
+
+
 def test_evaluate_on_a_terminal_shows_a_bar_and_keeps_its_answer(monkeypatch) -> None:
     terminal = on_terminal(monkeypatch)
     model = compiled()

@@ -359,6 +359,8 @@ BAD: dict[str, tuple[dict[str, Any], type[Exception], str]] = {
     "after epoch 0": ({"validation_freq": [0, 1]}, ValueError, r"fit\(validation_freq\) .*got 0\."),
     "now and then": ({"validation_freq": 0.5}, ValueError, r"fit\(validation_freq\) .*got 0\.5\."),
     "often": ({"validation_freq": "often"}, ValueError, r"fit\(validation_freq\) .*got 'often'\."),
+    "some batches": ({"fast_dev_run": 3}, ValueError,
+                     r"fit\(fast_dev_run\) expects True or False; got 3\. It is one batch"),
     "an order of batches": ({"shuffle": "batch"}, ValueError,
                             r"fit\(shuffle\) expects True or False; got 'batch'"),
     "validation in batches of none": ({"validation_data": (X, Y), "validation_batch_size": 0},
@@ -501,6 +503,16 @@ def test_names_are_those_that_evaluate_answers() -> None:
     assert made.metrics_names == ["loss", "size"]
     assert list(made.evaluate(X, Y, verbose=0, return_dict=True)) == ["loss", "size"]
     assert set(logs_of(made)) == {"loss", "size", "val_loss", "val_size"}
+
+
+def test_names_that_training_answers_are_none_of_evaluation() -> None:
+    class Trained(Penalized):
+        test_step = Model.test_step
+
+    made = Trained(Linear(1), device="cpu")
+    made.compile("sgd", "mse", metrics=["mae"])
+    made.fit(X, Y, verbose=0)
+    assert list(made.evaluate(X, Y, verbose=0, return_dict=True)) == ["loss", "mae"]
 
 
 def test_what_a_step_trains_on_is_not_evaluated_without_a_loss() -> None:

@@ -35,23 +35,28 @@ class Sequential(Module):
 
     def __init__(self, *layers: Module | Iterable[Module]) -> None:
         self.layers: tuple[Module, ...] = ()
-        for layer in layers:
-            for each in layer if isinstance(layer, list | tuple) else (layer,):
-                self.append(each)
+        self._extend(each for layer in layers
+                     for each in (layer if isinstance(layer, list | tuple) else (layer,)))
 
     def append(self, layer: Module) -> "Sequential":
         """Puts one more module at the end of a container that is not built yet."""
-        if not isinstance(layer, Module):
-            hint = f"Write {layer.__name__}(...)." if isinstance(layer, type) else "Wrap it in one."
-            raise TypeError(f"Sequential(layers) expects modules; got {layer!r}. {hint}")
         if self.built:
             raise RuntimeError(
                 "Sequential.append(layer) expects a container that is not built yet; got one built "
                 f"for inputs of shape {self.input_shape}. Make Sequential(old, layer) instead."
             )
-        self.layers = (*self.layers, layer)
+        self._extend([layer])
         self._planned_at = -1
         return self
+
+    def _extend(self, layers: Iterable[Any]) -> None:
+        more = tuple(layers)
+        for layer in more:
+            if not isinstance(layer, Module):
+                hint = (f"Write {layer.__name__}(...)." if isinstance(layer, type)
+                        else "Wrap it in one.")
+                raise TypeError(f"Sequential(layers) expects modules; got {layer!r}. {hint}")
+        self.layers = (*self.layers, *more)
 
     def build(self, shape: Shape) -> Shape:
         index = 0

@@ -33,8 +33,7 @@ def source_of(
         >>> source_of([[0.0], [1.0], [2.0]], who="predict", batch_size=2).batches
         2
     """
-    size = 32 if batch_size is None else check_count(argument(who, "batch_size"), batch_size,
-                                                     1, "32 is a usual batch size.")
+    size = check_batch_size(argument(who, "batch_size"), batch_size)
     if _is_arrays(x):
         return ArraySource(Arrays(x, y, sample_weight, who), size, seed, shuffle, who)
     for name, value in (("y", y), ("sample_weight", sample_weight)):
@@ -53,6 +52,11 @@ def source_of(
     if isinstance(x, DataLoader):
         return LoaderSource(x, seed, who)
     return _stream(x, who)
+
+
+def check_batch_size(who: str, value: int | None) -> int:
+    """Hands a batch size back if it is one; None is Keras' 32."""
+    return check_count(who, 32 if value is None else value, 1, "32 is a usual batch size.")
 
 
 def _stream(x: Any, who: str) -> StreamSource:

@@ -97,10 +97,11 @@ class Passes(Source):
         for generator, state in zip(self._generators, states["own"], strict=True):
             generator.set_state(state)
 
-    def _go_on(self, number: int, steps: int | None, start: int) -> None:
-        """Comes to the place that was put away: by a new pass, or by going through its own again.
+    def _go_back(self, start: int, to_begin: bool) -> None:
+        """Comes to the place that was put away, by going through its pass again.
 
-        The global generators are left as they are: the run puts them back itself.
+        A pass that is over is left out if another one is what follows. The global generators are
+        left as they are: the run puts them back itself.
         """
         state, self._awaited = self._awaited or {}, None
         if not self.restarts:
@@ -110,20 +111,15 @@ class Passes(Source):
                     f"batch {start} of an epoch; got {self!r}. Give a function that makes it, or a "
                     "list; or save by epoch."
                 )
-            if self._left is None:
-                self._begin(number)
             return
         before, self._left = global_states(), None
-        is_over = state["taken"] and steps is None and not start
-        if is_over or state["began"] is None:
+        if state["began"] is None or (to_begin and state["taken"]):
             self._put_back(state["now"])
-            set_global_states(before)
-            self._begin(number)
-            return
-        self._put_back(state["began"])
-        self._begin(state["number"])
-        for _ in range(state["taken"]):
-            self._next()
+        else:
+            self._put_back(state["began"])
+            self._begin(state["number"])
+            for _ in range(state["taken"]):
+                self._next()
         set_global_states(before)
 
     def __repr__(self) -> str:

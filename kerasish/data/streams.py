@@ -57,20 +57,25 @@ class StreamSource(Passes):
         return StreamSource(kept, self.who, len(kept))
 
     def epoch(self, number: int, steps: int | None = None, start: int = 0) -> Iterator[Batch]:
+        inside = self._awaited is not None and start > 0
         if self._awaited is not None:
-            self._go_on(number, steps, start)
-        elif steps is None and not (self._left is not None and self._is_at(number)):
-            self._begin(number)
-        elif self._left is None or not (self._number or self._taken):
-            self._begin_at(number, steps, start)
+            self._go_back(start, to_begin=steps is None and not start)
+        if not inside:
+            self._begin_epoch(number, steps, start)
         return self._pass() if steps is None else self._steps(steps - start)
 
     def from_start(self, steps: int | None = None) -> Iterator[Batch]:
         if self._awaited is not None:
-            self._go_on(0, None, 0)
-        elif self._left is None or (self._taken and (self.restarts or steps is None)):
+            self._go_back(0, to_begin=True)
+        if self._left is None or (self._taken and (self.restarts or steps is None)):
             self._begin(0)
         return self._pass() if steps is None else self._exactly(steps)
+
+    def _begin_epoch(self, number: int, steps: int | None, start: int) -> None:
+        if steps is None and not (self._left is not None and self._is_at(number)):
+            self._begin(number)
+        elif self._left is None or not (self._number or self._taken):
+            self._begin_at(number, steps, start)
 
     def _begin_at(self, number: int, steps: int | None, start: int) -> None:
         """Begins where an epoch lies in the endless row of passes, if their length is known."""
@@ -124,7 +129,7 @@ class StreamSource(Passes):
             if not _are_tensors(x, y, sample_weight):
                 arrays = Arrays(x, y, sample_weight, self.who)
                 x, y, sample_weight = arrays.x, arrays.y, arrays.sample_weight
-            if self._has_targets not in (None, y is not None):
+            if self.who != "predict" and self._has_targets not in (None, y is not None):
                 raise ValueError(f"{self._argument} expects targets in all batches or in none; got "
                                  f"a batch with{'out' if y is None else ''} them. Give them all y.")
             if y is not None and batch_size(x) == 0:

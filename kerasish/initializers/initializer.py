@@ -24,8 +24,9 @@ class Initializer(Configured):
         self, shape: Shape, device: Device | None = None, dtype: torch.dtype | None = None
     ) -> Tensor:
         """The values on that device, in that type."""
-        numbers = self.numbers(shape)  # where only shapes are inferred there is nothing to move
-        return numbers.to(None if numbers.is_meta else device, dtype)
+        if torch.empty(0).is_meta:  # only shapes are inferred, there is nothing to draw
+            return torch.empty(shape, dtype=dtype)
+        return self.numbers(shape).to(device, dtype)
 
 
 def fan_in(shape: Shape) -> int:

@@ -160,6 +160,7 @@ class FunctionMetric(Mean):
     """Any function of (y_true, y_pred), Keras' and scikit-learn's order, as a metric.
 
     A function that gives one number a batch is averaged over batches by their number of samples.
+    An attribute `higher_is_better` of the function says what callbacks are to wait for.
 
     Args:
         function: gives a tensor with the sample as axis 0, or one number.
@@ -170,6 +171,11 @@ class FunctionMetric(Mean):
     def __init__(self, function: Callable[[Tensor, Tensor], Any]) -> None:
         self.function = function
         self.name = getattr(function, "__name__", type(function).__name__)
+
+    @property
+    def higher_is_better(self) -> bool | None:  # type: ignore[override]
+        """As the function says, if it does."""
+        return getattr(self.function, "higher_is_better", None)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "FunctionMetric":
         """Sums of its own, the function itself: what it may be bound to is not ours to copy."""

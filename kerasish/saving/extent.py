@@ -7,36 +7,31 @@ from kerasish.containers import Graph
 from kerasish.module import Module
 from kerasish.node import Node
 
-OBJECTS_LIMIT = 4_000
-LAYERS_LIMIT = 1_000
+OBJECTS_LIMIT = 4_000  # a ResNet of 1,000 layers is made of 3,700
 DEPTH_LIMIT = 64
+PARTS_OF_A_LAYER = 8
+"""What a recurrent layer has at most: two matrices and two biases for each direction."""
 
 
 class Extent:
-    """Adds up how large a net gets while its parts are made.
+    """Adds up how large a net gets while its parts are made."""
 
-    Args:
-        room: how many tensors there are: a net of very many modules has many of them.
-    """
-
-    def __init__(self, room: int) -> None:
-        self._most = OBJECTS_LIMIT + 2 * room
-        self._layers_left = max(LAYERS_LIMIT, room)
-        self._objects = self._wires = 0
+    def __init__(self) -> None:
+        self._objects = self._granted = self._wires = 0
         self._size: dict[int, tuple[int, int]] = {}
 
     def grant(self, config: Mapping[str, Any], parts: Iterable[Any]) -> None:
-        """Refuses a number of layers that there cannot be parameters for.
+        """Refuses a number of layers, each a copy of these parts, that would be too large a net.
 
         Raises: ValueError.
         """
         wanted = config.get("num_layers", 0)
         if isinstance(wanted, int):
             copied = sum(self.measure(each)[0] for each in parts)
-            self._layers_left -= wanted * max(1, copied)
-            if self._layers_left < 0:
-                raise ValueError("expects no more layers than the file holds tensors for; got "
-                                 f"{wanted:.3g} of them")
+            self._granted += wanted * (copied or PARTS_OF_A_LAYER)
+            if self._granted > OBJECTS_LIMIT:
+                raise ValueError(f"expects layers of at most {OBJECTS_LIMIT:,} parts; got "
+                                 f"num_layers={wanted:.3g}")
 
     def add(self, value: Any, parts: Iterable[Any] = ()) -> None:
         """Counts one more object, made of these parts.
@@ -49,9 +44,9 @@ class Extent:
         if not isinstance(value, Module | Node):
             depth = 1 + max((self.measure(each)[1] for each in parts), default=0)
             self._size[id(value)] = places, depth
-        if max(self._objects, places, self._wires / 10) > self._most or depth > DEPTH_LIMIT:
-            raise ValueError(f"expects at most {self._most:,} objects and {DEPTH_LIMIT} levels of "
-                             "them; got more")
+        if max(self._objects, places, self._wires / 10) > OBJECTS_LIMIT or depth > DEPTH_LIMIT:
+            raise ValueError(f"expects at most {OBJECTS_LIMIT:,} objects and {DEPTH_LIMIT} levels "
+                             "of them; got more")
 
     def measure(self, value: Any) -> tuple[int, int]:
         """The places at and below a module, a shared one at each of its own, and the levels."""

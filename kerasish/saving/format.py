@@ -145,16 +145,19 @@ def _chunks(path: str, header: Header, tensors: Mapping[str, Tensor]) -> Iterato
 class Stored:
     """The content of a file, all of it checked; the file is closed again.
 
-    Attributes: `path`; `kind`; `configuration`, the settings; `shapes`, name → (dtype, shape);
-    `size`, the bytes of the file.
+    Attributes: `path`; `kind`; `configuration`, the settings; `size`, the bytes of the file.
     """
 
     path: str
     kind: str
     configuration: dict[str, Any]
-    shapes: dict[str, tuple[torch.dtype, tuple[int, ...]]]
     size: int
     _tensors: dict[str, Tensor]
+
+    @property
+    def shapes(self) -> dict[str, tuple[torch.dtype, tuple[int, ...]]]:
+        """What the tensors are, by name."""
+        return {name: (each.dtype, tuple(each.shape)) for name, each in self._tensors.items()}
 
     def tensors(self, names: Iterable[str] | None = None) -> dict[str, Tensor]:
         """The tensors of these names, or all, on the CPU; the same ones at each call.
@@ -213,8 +216,7 @@ def _read(path: str, file: io.FileIO, kinds: tuple[str, ...]) -> Stored:
     after = os.fstat(file.fileno())
     if (after.st_size, after.st_mtime_ns) != (status.st_size, status.st_mtime_ns):
         raise ModelFileError(path, "the file", "changed while it was read", "Load it again.")
-    shapes = {row.name: (DTYPES[row.dtype], row.shape) for row in header.rows}
-    return Stored(path, header.kind, configuration, shapes, status.st_size, tensors)
+    return Stored(path, header.kind, configuration, status.st_size, tensors)
 
 
 def _header_length(path: str, file: io.FileIO, size: int) -> int:
@@ -250,12 +252,15 @@ def _configuration(path: str, text: str) -> dict[str, Any]:
 
 
 def _tensor(path: str, file: io.FileIO, row: Row) -> Tensor:
-    data = torch.empty(row.end - row.begin, dtype=torch.uint8, device="cpu")
+    tensor = torch.empty(row.shape, dtype=DTYPES[row.dtype], device="cpu")
+    if row.end == row.begin:
+        return tensor
+    data = tensor.reshape(-1).view(torch.uint8)
     _exactly(path, file, data.numpy().data)
-    if row.dtype == "BOOL" and len(data) and data.max() > 1:
+    if row.dtype == "BOOL" and data.max() > 1:
         raise ModelFileError(path, f"tensor {row.name!r}", "expects bytes of 0 and 1; got "
                              f"{data.max()}", SAVE_AGAIN)
-    return data.view(DTYPES[row.dtype]).reshape(row.shape)
+    return tensor
 
 
 def _exactly(path: str, file: io.FileIO, room: Any) -> Any:

@@ -32,15 +32,17 @@ DTYPES = {
 NAMES = {dtype: name for name, dtype in DTYPES.items()}
 
 VERSION = 1
-TENSORS_LIMIT = 100_000
-TABLE_LIMIT = 16_000_000
-HEADER_LIMIT = 2 * TEXT_LIMIT + TABLE_LIMIT  # in JSON each character of the settings may take two
+TENSORS_LIMIT = 20_000  # a net of 1,000 layers with batch norms and four slots has 18,000
+TABLE_LIMIT = 4_000_000
+METADATA_LIMIT = TEXT_LIMIT + 1_000  # quotes in the settings take two bytes each
+HEADER_LIMIT = METADATA_LIMIT + TABLE_LIMIT
 NAME_LIMIT = 2_000
-RANK_LIMIT = 64
+RANK_LIMIT = 16
 RESERVED = "__metadata__"  # no tensor can have this name
 
 SAVE_AGAIN = "The file is damaged, or not written by kerasish: take a copy, or save it again."
 
+_encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 _TEXT = rb'"(?:[^"\\\x00-\x1f]++|\\[^\x00-\x1f])*+"'
 _PRINTABLE = rb'"(?:[ !#-\[\]-~]++|\\["\\])*+"'
 _SIZE = rb"(?:0|[1-9][0-9]{0,18})"
@@ -126,6 +128,9 @@ def _metadata(path: str, raw: bytes) -> tuple[Mapping[str, str], int]:
     position, separator = len(opening), b"," if raw.startswith(opening) else b""
     while separator == b",":
         match = _PAIR.match(raw, position)
+        if match and match.end() > METADATA_LIMIT:
+            raise _wrong(path, "the metadata", f"at most {METADATA_LIMIT:,} bytes, with two for "
+                         "each quote in the settings", f"{match.end():,}")
         name = _text(path, match[1]) if match else ""
         if match is None or name in found or name not in expected:
             break
@@ -177,16 +182,17 @@ def _row(path: str, match: re.Match[bytes], before: int) -> Row:
     width = DTYPES[dtype].itemsize
     if width * math.prod(filter(None, shape)) >= 2**63:  # with a size of 0 too: strides overflow
         raise _wrong(path, entry, "a shape of less than 2**63 bytes", f"{shape}")
-    if begin != before or end - begin != width * math.prod(shape):
-        raise _wrong(path, entry, f"the bytes {before} to {before + width * math.prod(shape)} for "
-                     f"{dtype} of shape {shape}", f"{begin} to {end}")
+    size = width * math.prod(shape)
+    if begin != before or end - begin != size:
+        raise _wrong(path, entry, f"the bytes {before} to {before + size} for {dtype} of shape "
+                     f"{shape}", f"{begin} to {end}")
     return Row(name, dtype, shape, begin, end)
 
 
 def _text(path: str, raw: bytes) -> str:
     """The text that a JSON string means, if UTF-8 can hold it."""
     try:
-        text = str(json.loads(raw.decode()))
+        text = str(json.loads(raw.decode())) if b"\\" in raw else raw[1:-1].decode()
         text.encode()
     except ValueError as error:
         raise _wrong(path, "the header", "texts in UTF-8", f"{_shown(raw, 0)} ({error})") from None
@@ -194,7 +200,7 @@ def _text(path: str, raw: bytes) -> str:
 
 
 def _json(value: object) -> bytes:
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
+    return _encode(value).encode()
 
 
 def _columns(row: Row) -> dict[str, object]:

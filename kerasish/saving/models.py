@@ -41,9 +41,6 @@ def encode_model(model: Any) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """
     net, tensors = encode_net(model.module)
     training, slots = _encode_training(model) if model.compiled else (None, {})
-    if twice := tensors.keys() & slots.keys():
-        raise ValueError(f"Model.save expects other names of parameters; got {min(twice)!r}. "
-                         "Rename the module's attribute.")
     counters = {name: getattr(model, name) for name in COUNTERS}
     return {"net": net, "training": training, **counters}, tensors | slots
 
@@ -59,7 +56,7 @@ def _encode_training(model: Any) -> tuple[dict[str, Any], dict[str, Tensor]]:
         slots = {f"optimizer.{slot}.{path}": value for slot, values in kept.items()
                  for path, value in zip(paths, values, strict=True)}
     arguments = {"compile": dict(model.compile_arguments), "optimizer": numbers}
-    training, tensors = encode(arguments, "training", len(slots))
+    training, tensors = encode(arguments, "training")
     return training, tensors | slots
 
 
@@ -77,7 +74,21 @@ def read_model(path: FilePath) -> Stored:
     with refused(stored.path, "the configuration"):
         for name in COUNTERS:
             check_count(name, stored.configuration[name])
+    trains = stored.configuration["training"] is not None
+    used = ("config.net.", *(("config.training.", "optimizer.") if trains else ()))
+    _refuse_unused(stored, (name for name in stored.shapes
+                            if name.startswith(OTHERS) and not name.startswith(used)))
     return stored
+
+
+def _refuse_unused(stored: Stored, names: Iterable[str]) -> None:
+    """Refuses a file with tensors that nothing of it uses.
+
+    Raises: ModelFileError naming the first.
+    """
+    for name in names:
+        raise ModelFileError(stored.path, f"tensor {name!r}", "is used by nothing in the file",
+                             AGAIN)
 
 
 def read_training(stored: Stored, custom: Iterable[type]) -> dict[str, Any] | None:
@@ -87,9 +98,8 @@ def read_training(stored: Stored, custom: Iterable[type]) -> dict[str, Any] | No
     """
     if stored.configuration["training"] is None:
         return None
-    tensors = stored.tensors()
-    training = decode(stored.path, "training", stored.configuration["training"], tensors, custom,
-                      len(tensors))
+    training = decode(stored.path, "training", stored.configuration["training"], stored.tensors(),
+                      custom)
     if not isinstance(training, dict) or training.keys() != {"compile", "optimizer"} or not (
             isinstance(training["compile"], dict)):
         raise ModelFileError(stored.path, "the training", "expects compile and optimizer", AGAIN)
@@ -106,6 +116,7 @@ def resume_training(model: Any, stored: Stored, training: Mapping[str, Any]) -> 
         model.compile(**training["compile"])
         numbers = training["optimizer"]
         if numbers is None:
+            _refuse_unused(stored, (name for name in stored.shapes if name.startswith(OTHERS[1])))
             return
         if not isinstance(numbers, dict) or numbers.keys() != {*PLAIN, "schedule"} or not (
                 isinstance(numbers["schedule"], Schedule | None)):

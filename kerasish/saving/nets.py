@@ -37,6 +37,9 @@ def encode_net(module: Module) -> tuple[dict[str, Any], dict[str, Tensor]]:
         raise ValueError("Model.save expects a net whose weights have a place; got some that wait "
                          "for it to be built. Call model.build(shape) first.")
     weights = module.state_dict()
+    if odd := [name for name in weights if name.startswith(OTHERS)]:
+        raise ValueError(f"Model.save expects names of parameters that begin otherwise than "
+                         f"{' and '.join(OTHERS)}; got {odd[0]!r}. Rename the module's attribute.")
     dtypes = {each.dtype for each in weights.values() if each.is_floating_point()}
     settings = {
         "module": module,
@@ -47,10 +50,7 @@ def encode_net(module: Module) -> tuple[dict[str, Any], dict[str, Tensor]]:
         "parameters": {path: {name: getattr(each, name) for name in FOR_ONE}
                        for path, each in module.named_parameters()},
     }
-    encoded, tensors = encode(settings, "net", len(weights))
-    if twice := weights.keys() & tensors.keys():
-        raise ValueError(f"Model.save expects other names of parameters; got {min(twice)!r}. "
-                         "Rename the module's attribute.")
+    encoded, tensors = encode(settings, "net")
     return encoded, weights | tensors
 
 
@@ -88,7 +88,7 @@ def decode_net(stored: Stored, custom: Iterable[type]) -> Module:
 def _build(stored: Stored, custom: Iterable[type], tensors: Mapping[str, Tensor]) -> Module:
     """The net as its settings say, with values that mean nothing yet."""
     path = stored.path
-    settings = decode(path, "net", stored.configuration.get("net"), tensors, custom, len(tensors))
+    settings = decode(path, "net", stored.configuration.get("net"), tensors, custom)
     expected = {"module": Module, "shapes": dict, "dtype": torch.dtype | None, "modules": dict,
                 "parameters": dict}
     if not isinstance(settings, dict) or settings.keys() != expected.keys() or not all(

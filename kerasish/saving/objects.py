@@ -7,6 +7,7 @@ so what is used at several places is one row, there are no circles, and reading 
 import inspect
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -20,7 +21,7 @@ from kerasish.registry import nearest
 from kerasish.saving.errors import ModelFileError
 from kerasish.saving.extent import Extent
 from kerasish.saving.known import check_slot, name_in_file, with_custom
-from kerasish.saving.plain import Packer, unpack
+from kerasish.saving.plain import Packer, Used, unpack_part
 from kerasish.trees import is_shape, leaves, mapped_shapes
 
 DTYPES = {str(value).removeprefix("torch."): value for value in vars(torch).values()
@@ -32,14 +33,14 @@ AGAIN = "Save the model again, or take a file whose origin you know."
 # ---- writing ------------------------------------------------------------------------------------
 
 
-def encode(tree: Any, family: str, room: int = 0) -> tuple[dict[str, Any], dict[str, Tensor]]:
+def encode(tree: Any, family: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """Plain values, and among them modules, losses, metrics, optimizers, schedules and so on.
 
     Returns: JSON, and the tensors among the settings as "config.<family>.0" and so on.
     Raises: TypeError for functions and other objects, naming the place and what to write instead;
         ValueError for two classes of one name, and for nets too large to be read again.
     """
-    encoder = _Encoder(family, room)
+    encoder = _Encoder(family)
     packed = encoder.pack(tree, ())
     return {"objects": encoder.rows, "tree": packed}, encoder.tensors
 
@@ -47,13 +48,13 @@ def encode(tree: Any, family: str, room: int = 0) -> tuple[dict[str, Any], dict[
 class _Encoder(Packer):
     """A packer that keeps a table of the objects that it meets."""
 
-    def __init__(self, family: str, room: int) -> None:
+    def __init__(self, family: str) -> None:
         super().__init__()
         self.family, self.rows = family, list[dict[str, Any]]()
         self._places: dict[int, int] = {}
         self._kept: list[Any] = []  # ids stay theirs as long as these live
         self._classes: dict[str, type] = {}
-        self._extent = Extent(room)
+        self._extent = Extent()
 
     def pack(self, value: Any, place: tuple[str, ...]) -> Any:
         if isinstance(value, Configured | Node):
@@ -73,8 +74,10 @@ class _Encoder(Packer):
             if isinstance(value, Graph):
                 for node in value._nodes:  # in order, however deep the graph
                     self.pack(node, (*place[-1:], "node"))
+            settings = _config(value)
+            self._extent.grant(settings, _flat(settings))
             config = {key: self.pack(part, (*place[-3:], type(value).__name__, key))
-                      for key, part in _config(value).items()}
+                      for key, part in settings.items()}
             self._extent.add(value)
             self._places[id(value)] = len(self.rows)
             self._kept.append(value)
@@ -111,7 +114,6 @@ def _config(value: Any) -> dict[str, Any]:
 
 def decode(
     path: str, entry: str, stored: Any, tensors: Mapping[str, Tensor], custom: Iterable[type] = (),
-    room: int = 0,
 ) -> Any:
     """Makes again what `encode` took apart; nothing but the known and the custom classes is made.
 
@@ -123,9 +125,8 @@ def decode(
         stored: the JSON.
         tensors: those among the settings.
         custom: classes of the caller's own.
-        room: how many tensors the file holds, which bounds how many layers it can ask for.
     """
-    known, extent = with_custom(custom), Extent(room)
+    known, extent, used = with_custom(custom), Extent(), Used(tensors)
     if not isinstance(stored, dict) or stored.keys() != {"objects", "tree"} or (
             not isinstance(stored["objects"], list)):
         raise ModelFileError(path, f"the {entry}", "expects a table of objects", AGAIN)
@@ -134,9 +135,13 @@ def decode(
         where = f"object {number} of the {entry}"
         cls = _class(path, where, row, known)
         with refused(path, f"{where}, {row['class']},"):
-            made.append(_make(row["class"], cls, row["config"], tensors, made, extent))
+            made.append(_make(row["class"], cls, row["config"], used, made, extent))
     with refused(path, f"the {entry}"):
-        return _values(stored["tree"], tensors, made)
+        tree = _values(stored["tree"], used, made)
+    if odd := used.unused(f"config.{entry}."):
+        raise ModelFileError(path, f"tensor {odd[0]!r}", f"is among the settings of the {entry}, "
+                             "which do not use it", AGAIN)
+    return tree
 
 
 def _class(path: str, where: str, row: Any, known: Mapping[str, type]) -> type:
@@ -167,13 +172,22 @@ def _make(
 
 def _called(cls: Any, config: dict[str, Any]) -> Any:
     """The class called with these settings, `*layers` among them."""
-    before: list[Any] = []
-    for key, parameter in list(inspect.signature(cls.__init__).parameters.items())[1:]:
-        if parameter.kind is parameter.VAR_POSITIONAL and key in config:
-            rest = config.pop(key)
-            return cls(*(config.pop(each) for each in before), *rest, **config)
-        before.append(key)
-    return cls(**config)
+    *before, last = _up_to_several(cls)
+    if last not in config:
+        return cls(**config)
+    rest = config.pop(last)
+    return cls(*(config.pop(each) for each in before), *rest, **config)
+
+
+@lru_cache(maxsize=512)
+def _up_to_several(cls: Any) -> tuple[str, ...]:
+    """The arguments of a class up to the one like `*layers`, or "" if it has none like that."""
+    _, *parameters = inspect.signature(cls.__init__).parameters.values()
+    names = [each.name for each in parameters]
+    for place, each in enumerate(parameters):
+        if each.kind is each.VAR_POSITIONAL:
+            return tuple(names[:place + 1])
+    return ("",)
 
 
 def _node(module: Any, inputs: Any, shape: Any) -> Node:
@@ -193,7 +207,7 @@ def _values(packed: Any, tensors: Mapping[str, Tensor], made: list[Any]) -> Any:
             raise LookupError
         return made[number]
 
-    value = unpack(packed, tensors, {"$object": take, "$dtype": lambda name, _: DTYPES[name]})
+    value = unpack_part(packed, tensors, {"$object": take, "$dtype": lambda name, _: DTYPES[name]})
     for part in _flat(value):
         if isinstance(part, str) and len(part) > TEXT_LIMIT:
             raise ValueError(f"expects texts of at most {TEXT_LIMIT:,} characters; got "

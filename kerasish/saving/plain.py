@@ -7,7 +7,7 @@ type, with the value as text or as the name of the tensor that holds it.
 import math
 import reprlib
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -128,16 +128,50 @@ class Packer:
         tuple: _pack_tuple, dict: _pack_dict}
 
 
-def unpack(
-    json_tree: Any, tensors: Mapping[str, Tensor], more: Mapping[str, Callable[..., Any]] = {}
-) -> Any:
-    """Makes the tree that `pack` took apart; `more` reads further keys that begin with "$".
+class Used(Mapping[str, Tensor]):
+    """Tensors by name, and which of them were asked for."""
 
-    Raises: ValueError for what `pack` does not make, and for tensors that are missing.
+    def __init__(self, tensors: Mapping[str, Tensor]) -> None:
+        self.tensors, self.names = tensors, set[str]()
+
+    def __getitem__(self, name: str) -> Tensor:
+        self.names.add(name)
+        return self.tensors[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.tensors)
+
+    def __len__(self) -> int:
+        return len(self.tensors)
+
+    def unused(self, begins: str = "") -> list[str]:
+        """The names that nobody asked for, of those that begin so."""
+        return [name for name in self.tensors if name.startswith(begins) and name not in self.names]
+
+
+def unpack(json_tree: Any, tensors: Mapping[str, Tensor]) -> Any:
+    """Makes the tree that `pack` took apart.
+
+    Raises: ValueError for what `pack` does not make, and for tensors too few or too many.
 
     Example:
         >>> unpack(*pack({"best": float("-inf"), "steps": (1, 2)}))
         {'best': -inf, 'steps': (1, 2)}
+    """
+    used = Used(tensors)
+    tree = unpack_part(json_tree, used)
+    if odd := used.unused():
+        raise ValueError(f"unpack(tensors) expects those that the tree has; got {odd[0]!r} "
+                         "besides. Make both with pack.")
+    return tree
+
+
+def unpack_part(
+    json_tree: Any, tensors: Mapping[str, Tensor], more: Mapping[str, Callable[..., Any]] = {}
+) -> Any:
+    """Makes a part of a tree; `more` reads further keys that begin with "$".
+
+    Raises: ValueError for what `pack` does not make, and for tensors that are missing.
     """
     levels = 3 * DEPTH_LIMIT  # a dict with whole numbers as keys takes 3
     return _unpack(json_tree, tensors, {**LEAVES, **more}, levels)

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any, NoReturn
 
-TEXT_LIMIT = 16_000_000
-VALUES_LIMIT = 300_000
+TEXT_LIMIT = 8_000_000
+VALUES_LIMIT = 250_000  # 10,000 epochs with 20 logs are 210,000
 DEPTH_LIMIT = 64
 
 
@@ -33,7 +33,7 @@ def from_text(text: str) -> Any:
     """What strict JSON says.
 
     Raises: ValueError for anything else: NaN and infinities, also by overflow; a key twice in one
-        object; more than 16 MB of memory for the text, 300,000 values or 64 levels.
+        object; more than 8 MB of memory for the text, 250,000 values or 64 levels.
 
     Example:
         >>> from_text('{"units": 3, "rate": 0.5}')

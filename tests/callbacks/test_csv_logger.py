@@ -262,9 +262,24 @@ def test_a_run_started_again_has_no_row_twice_and_none_missing(interrupted, appe
     assert len(whole.splitlines()) == 6 + append
 
 
-def test_a_run_started_again_before_its_first_backup_starts_a_new_file_anew(tmp_path) -> None:
-    died = log(tmp_path / "again", append=False, interrupted=(Dies(1), 100))
-    assert died == log(tmp_path / "whole", append=False, interrupted=None)
+@pytest.mark.parametrize("append", [False, True], ids=["new", "append"])
+def test_a_run_started_again_before_its_second_backup_has_no_row_twice(append, tmp_path) -> None:
+    died = log(tmp_path / "again", append, interrupted=(Dies(1), 100))
+    assert died == log(tmp_path / "whole", append, interrupted=None)
+
+
+def test_rows_can_be_cut_off_again_and_again(tmp_path: Path, capsys) -> None:
+    path = tmp_path / "log.csv"
+    feed(CSVLogger(path), {"a": 1}, {"a": 2})
+    state = {"length": len("epoch,a\n0,1\n"), "columns": ["epoch", "a"]}
+    for later in (3, 456, 7):
+        logger = CSVLogger(path)
+        logger.on_train_begin({})
+        logger.load_state_dict(state)
+        logger.on_epoch_end(1, {"a": later})
+        assert path.read_text() == f"epoch,a\n0,1\n1,{later}\n"
+        assert logger.state_dict()["length"] == path.stat().st_size
+    assert capsys.readouterr().err == ""
 
 
 def test_a_state_counts_no_row_that_the_disk_may_not_have(tmp_path: Path, monkeypatch) -> None:
@@ -285,3 +300,16 @@ def test_it_works_in_a_loop_of_ones_own(tmp_path: Path) -> None:
     hooks.on_epoch_end(0, {"a": 1.0})
     hooks.close()
     assert rows(tmp_path / "log.csv") == [["epoch", "a"], ["0", "1.0"]]
+
+
+def test_append_goes_on_in_a_file_that_excel_has_saved(tmp_path: Path) -> None:
+    (tmp_path / "log.csv").write_bytes("epoch;a\r\n0;1\r\n".encode("utf-8-sig"))
+    feed(CSVLogger(tmp_path / "log.csv", ";", append=True), {"a": 3}, first=1)
+    assert (tmp_path / "log.csv").read_bytes() == b"\xef\xbb\xbfepoch;a\r\n0;1\r\n1;3\n"
+
+
+def test_what_is_no_path_or_no_yes_or_no_is_refused() -> None:
+    with pytest.raises(TypeError, match=r"CSVLogger\(filename\) expects a path; got 3. Write 'log"):
+        CSVLogger(3)
+    with pytest.raises(ValueError, match=r"CSVLogger\(append\) expects True or False; got 'a'"):
+        CSVLogger("log.csv", append="a")

@@ -31,7 +31,6 @@ from kerasish.callbacks import (
 )
 from kerasish.layers import Dropout, Linear, Tanh
 from kerasish.optimizers import Adam
-from tests.callbacks.saves import Saves
 
 
 class Row(NamedTuple):
@@ -91,7 +90,7 @@ each = pytest.mark.parametrize("row", ROWS, ids=[row.id for row in ROWS])
 
 
 def compiled() -> Model:
-    model = Saves(Linear(4), Tanh(), Dropout(0.3), Linear(1), device="cpu")
+    model = Model(Linear(4), Tanh(), Dropout(0.3), Linear(1), device="cpu")
     model.compile(optimizer=Adam(0.05, use_ema=True), loss="mse", metrics=["mae"])
     return model
 

@@ -3,16 +3,17 @@
 import copy
 import errno
 import math
+import os
 from pathlib import Path
 
 import pytest
 import torch
 
-from kerasish import Model
+from kerasish import Model, ModelFileError
 from kerasish.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from kerasish.layers import Linear, Tanh
 from kerasish.optimizers import SGD
-from tests.callbacks.saves import Saves, same, weights
+from tests.callbacks.states import same, weights
 from tests.callbacks.stopped import Dies, killed_and_started_again
 
 X = torch.linspace(-1, 1, 15).view(15, 1)
@@ -44,13 +45,13 @@ class Keeps(Callback):
         self.epochs.append(self.model.module.state_dict())
 
 
-def compiled(**more) -> Saves:
-    model = Saves(Linear(3), Tanh(), Linear(1), device="cpu")
+def compiled(**more) -> Model:
+    model = Model(Linear(3), Tanh(), Linear(1), device="cpu")
     model.compile(optimizer="sgd", loss="mse", **more)
     return model
 
 
-def fit(*callbacks: Callback, model: Saves | None = None, **arguments) -> Saves:
+def fit(*callbacks: Callback, model: Model | None = None, **arguments) -> Model:
     """Five batches an epoch."""
     model = model or compiled()
     options = {"batch_size": 3, "epochs": 3, "verbose": 0, "seed": 2} | arguments
@@ -75,9 +76,16 @@ def test_each_epoch_is_saved_under_its_number(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("weights_only", [False, True])
 def test_the_whole_model_or_its_weights_are_saved(weights_only: bool, tmp_path: Path) -> None:
-    path = str(tmp_path / "net")
-    model = fit(ModelCheckpoint(path, save_weights_only=weights_only), epochs=2)
-    assert model.calls == [("save_weights" if weights_only else "save", path)] * 2
+    path = tmp_path / "net"
+    model, other = fit(ModelCheckpoint(path, save_weights_only=weights_only), epochs=2), compiled()
+    other.load_weights(path)
+    other.build((1,))
+    assert same(other.module.state_dict(), model.module.state_dict())
+    if weights_only:
+        with pytest.raises(ModelFileError, match=r"model.load_weights\(path\) loads it"):
+            Model.load(path)
+    else:
+        assert Model.load(path, device="cpu").compiled
 
 
 def test_logged_values_and_batches_are_in_names(tmp_path: Path) -> None:
@@ -257,8 +265,8 @@ def test_of_best_ones_the_last_stay(tmp_path: Path) -> None:
 
 def test_older_ones_are_deleted_after_the_new_one_is_there(tmp_path: Path) -> None:
     model, seen = compiled(), []
-    write = model._write
-    model._write = lambda method, path: (seen.append(names(tmp_path)), write(method, path))
+    save = model.save
+    model.save = lambda path: (seen.append(names(tmp_path)), save(path))
     fit(ModelCheckpoint(tmp_path / "{epoch}", keep_last=1), model=model)
     assert seen == [[], ["1"], ["2"]]
 
@@ -281,15 +289,32 @@ def test_what_somebody_else_deleted_is_no_failure(tmp_path: Path) -> None:
 # ---- failures -----------------------------------------------------------------------------------
 
 
-def full() -> OSError:
-    return OSError(errno.ENOSPC, "No space left on device")
+class Disk:
+    """A disk on which the next so many files find no room."""
+
+    full = 0
+
+    def __init__(self, fsync) -> None:
+        self.fsync = fsync
+
+    def __call__(self, file: int) -> None:
+        if self.full:
+            self.full -= 1
+            raise OSError(errno.ENOSPC, "No space left on device")
+        self.fsync(file)
 
 
-def test_a_save_that_fails_raises_with_the_path(tmp_path: Path) -> None:
-    model = compiled()
-    model.fails = [full()]
+@pytest.fixture
+def disk(monkeypatch) -> Disk:
+    disk = Disk(os.fsync)
+    monkeypatch.setattr(os, "fsync", disk)
+    return disk
+
+
+def test_a_save_that_fails_raises_with_the_path(disk, tmp_path: Path) -> None:
+    disk.full = 1
     with pytest.raises(OSError, match="ModelCheckpoint could not save: No space left") as caught:
-        fit(ModelCheckpoint(tmp_path / "{epoch}"), model=model)
+        fit(ModelCheckpoint(tmp_path / "{epoch}"))
     assert caught.value.errno == errno.ENOSPC and caught.value.filename == str(tmp_path / "1")
 
 
@@ -300,9 +325,9 @@ def test_a_folder_that_cannot_be_made_raises_with_the_path(tmp_path: Path) -> No
     assert caught.value.filename == str(tmp_path / "file" / "net")
 
 
-def test_with_warn_each_failure_is_said_and_counted(tmp_path: Path, capsys) -> None:
+def test_with_warn_each_failure_is_said_and_counted(disk, tmp_path: Path, capsys) -> None:
     model, checkpoint = compiled(), ModelCheckpoint(tmp_path / "{epoch}", on_error="warn")
-    model.fails = [full(), full()]
+    disk.full = 2
     fit(checkpoint, model=model)
     said = capsys.readouterr().err
     assert said.count("No space left on device") == 2 and str(tmp_path / "2") in said
@@ -312,19 +337,18 @@ def test_with_warn_each_failure_is_said_and_counted(tmp_path: Path, capsys) -> N
     assert checkpoint.failures == 0, "each fit counts anew"
 
 
-def test_a_best_that_could_not_be_saved_is_not_the_best(tmp_path: Path) -> None:
+def test_a_best_that_could_not_be_saved_is_not_the_best(disk, tmp_path: Path) -> None:
     checkpoint = ModelCheckpoint(tmp_path / "{epoch}", "own", save_best_only=True, mode="min",
                                  on_error="warn")
-    model = compiled()
-    model.fails = [full()]
-    fit(Logs(1.0, 2.0, 3.0), checkpoint, model=model)
+    disk.full = 1
+    fit(Logs(1.0, 2.0, 3.0), checkpoint)
     assert names(tmp_path) == ["2"] and checkpoint.best == 2.0
 
 
-def test_a_save_that_failed_deletes_nothing(tmp_path: Path) -> None:
+def test_a_save_that_failed_deletes_nothing(disk, tmp_path: Path) -> None:
     class Fills(Callback):
         def on_epoch_begin(self, epoch, logs=None) -> None:
-            self.model.fails = [full()] if epoch else []
+            disk.full = 1 if epoch else 0
 
     fit(Fills(), ModelCheckpoint(tmp_path / "{epoch}", keep_last=1, on_error="warn"))
     assert names(tmp_path) == ["1"]
@@ -475,7 +499,13 @@ def test_a_model_that_cannot_be_saved_is_refused_before_training(optimizer, metr
 
 
 def test_a_class_with_a_save_of_its_own_may_keep_what_it_likes(tmp_path: Path) -> None:
-    fit(ModelCheckpoint(tmp_path / "net"), model=compiled(metrics=[spread]))
+    class Own(Model):
+        def save(self, path, overwrite=True) -> None:
+            self.save_weights(path, overwrite)
+
+    model = Own(Linear(1), device="cpu")
+    model.compile("sgd", "mse", metrics=[spread])
+    fit(ModelCheckpoint(tmp_path / "net"), model=model)
     assert names(tmp_path) == ["net"]
 
 

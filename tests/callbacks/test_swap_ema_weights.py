@@ -17,15 +17,15 @@ from kerasish.callbacks import (
 )
 from kerasish.layers import Linear, Tanh
 from kerasish.optimizers import SGD
-from tests.callbacks.saves import Saves, same, weights
+from tests.callbacks.states import same, weights
 from tests.callbacks.stopped import Dies
 
 X = torch.linspace(-1, 1, 12).view(12, 1)
 Y = X.square()
 
 
-def compiled(**more) -> Saves:
-    model = Saves(Linear(3), Tanh(), Linear(1), device="cpu")
+def compiled(**more) -> Model:
+    model = Model(Linear(3), Tanh(), Linear(1), device="cpu")
     model.compile(optimizer=SGD(0.2, use_ema=True, ema_momentum=0.8, **more), loss="mse")
     return model
 

@@ -24,7 +24,9 @@ def points(run: Path) -> list[tuple[str, int, float]]:
 @pytest.mark.parametrize("update_freq", ["epoch", "batch", 3])
 @pytest.mark.parametrize(("dies", "save_freq"), [
     (Dies(3), "epoch"), (Dies(3, batch=2), "epoch"), (Dies(2, batch=2), 3), (Dies(0), 2),
-], ids=["after an epoch", "within an epoch", "by batch", "in the first epoch"])  # fmt: skip
+    (Dies(0), "epoch"),
+], ids=["after an epoch", "within an epoch", "by batch", "in the first epoch",
+        "before the second backup"])  # fmt: skip
 def test_a_run_started_again_has_each_step_once(dies, save_freq, update_freq, tmp_path) -> None:
     def train(callbacks: list[Callback], folder: Path = tmp_path / "again") -> None:
         board = TensorBoard(folder / "runs", update_freq=update_freq)

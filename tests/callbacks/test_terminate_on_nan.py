@@ -9,7 +9,7 @@ from kerasish.layers import BatchNorm1d, Linear, Tanh
 from kerasish.losses import MSE
 from kerasish.optimizers import SGD, Adam
 from tests.callbacks.diverges import INF, NAN, Breaks, Odd, compiled, data, fit, said
-from tests.callbacks.saves import same
+from tests.callbacks.states import same
 
 
 class Before(Callback):

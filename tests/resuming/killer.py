@@ -7,6 +7,7 @@ JSON: how many were killed, and the kinds of training that did not end as undist
 """
 
 import argparse
+import io
 import json
 import os
 import random
@@ -27,14 +28,14 @@ def start(kind: Kind, folder: Path) -> int:
     child = os.fork()
     if child:
         return child
+    sys.stderr = io.StringIO()  # each says that it goes on
     try:
         text = digest(train(kind, folder), folder)
         (folder / "digest.part").write_text(text)
         (folder / "digest.part").rename(folder / "digest")
         os._exit(0)
     except BaseException:
-        traceback.print_exc()
-        sys.stderr.flush()
+        traceback.print_exc(file=sys.__stderr__)
         os._exit(1)
 
 
@@ -57,7 +58,7 @@ def killed(kind: Kind, folder: Path, seconds: float, kills: int, chance: random.
     while not (folder / "digest").exists():
         child = start(kind, folder)
         if done < kills:
-            time.sleep(chance.uniform(0, 1.2 * seconds))
+            time.sleep(chance.uniform(0, 0.6 * seconds))
             os.kill(child, signal.SIGKILL)  # not waited for yet, so the id is still its own
         status = wait(child)
         if status > 0:
@@ -68,7 +69,7 @@ def killed(kind: Kind, folder: Path, seconds: float, kills: int, chance: random.
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--kills", type=int, default=60)
+    parser.add_argument("--kills", type=int, default=60, help="at least so many")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     torch.set_num_threads(1)

@@ -4,8 +4,11 @@ import json
 import os
 import subprocess
 import sys
+from itertools import combinations
 
 import pytest
+
+from tests.resuming.runs import FILES, KINDS, LAYERS, OPTIMIZERS, RATES, SAVES, SOURCES, Kind
 
 
 def kill(count: int, seed: int, seconds: float) -> dict[str, object]:
@@ -16,6 +19,13 @@ def kill(count: int, seed: int, seconds: float) -> dict[str, object]:
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
     return json.loads(done.stdout.splitlines()[-1])
+
+
+def test_any_two_settings_meet_in_a_kind() -> None:
+    tables = (OPTIMIZERS, LAYERS, SAVES, SOURCES, RATES, FILES)
+    for (one, first), (two, second) in combinations(enumerate(tables), 2):
+        pairs = {(kind[one], kind[two]) for kind in KINDS}
+        assert len(pairs) == len(first) * len(second), Kind._fields[one] + Kind._fields[two]
 
 
 @pytest.mark.long

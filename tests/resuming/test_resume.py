@@ -24,14 +24,14 @@ from tests.resuming.runs import (
     BATCH,
     EPOCHS,
     KINDS,
-    SAMPLES,
+    PER_EPOCH,
     Kind,
+    Noisy,
     data,
     digest,
+    kind_of,
     train,
 )
-
-PER_EPOCH = -(-int(SAMPLES * 0.8) // BATCH)
 
 
 class Disturbance(Exception):
@@ -74,7 +74,7 @@ def test_after_an_error_or_ctrl_c_it_ends_as_if_undisturbed(
 
 
 def test_ctrl_c_keeps_the_batch_it_came_in(tmp_path: Path) -> None:
-    kind, seen = Kind("Adam", "dropout", "by epoch"), []
+    kind, seen = kind_of("Adam", "dropout", "by epoch"), []
 
     class Count(Callback):
         def on_train_batch_end(self, batch, logs=None):
@@ -86,22 +86,6 @@ def test_ctrl_c_keeps_the_batch_it_came_in(tmp_path: Path) -> None:
 
 
 # ---- sources ------------------------------------------------------------------------------------
-
-
-class Noisy(Dataset[tuple[Tensor, Tensor]]):
-    """Augments from each of the global generators."""
-
-    def __init__(self) -> None:
-        self.x, self.y = data()
-
-    def __len__(self) -> int:
-        return len(self.x)
-
-    def __getitem__(self, i: int) -> tuple[Tensor, Tensor]:
-        import random
-
-        noise = torch.randn(2) + np.random.randn() + random.random()
-        return self.x[i] + 0.01 * noise, self.y[i]
 
 
 def batches() -> Iterator[tuple[Tensor, Tensor]]:
@@ -150,6 +134,20 @@ def test_every_source_that_restarts_is_put_back_to_its_place(
     whole = fitted(make(), tmp_path / "whole", **settings)
     with pytest.raises(Disturbance):
         fitted(make(), tmp_path / "run", At(batch, fail), **settings)
+    assert same(whole, fitted(make(), tmp_path / "run", **settings))
+
+
+@pytest.mark.parametrize("steps", [None, 7])
+@pytest.mark.parametrize("name", SOURCES)
+def test_a_run_that_begins_at_a_later_epoch_goes_on_from_its_first_backup(
+    name: str, steps: int | None, tmp_path: Path
+) -> None:
+    make = SOURCES[name]
+    settings = {"steps_per_epoch": steps, "saves": "epoch", "initial_epoch": 1}
+    whole = fitted(make(), tmp_path / "whole", **settings)
+    for _ in range(2):
+        with pytest.raises(Disturbance):
+            fitted(make(), tmp_path / "run", At(2, fail), **settings)
     assert same(whole, fitted(make(), tmp_path / "run", **settings))
 
 
@@ -217,10 +215,10 @@ class Two(Model):
         self.steps = state["steps"]
 
 
-def two(folder: Path, *more: Callback, optimizer: Any = None) -> Model:
+def two(folder: Path, *more: Callback) -> Model:
     set_seed(0)
     model, (x, y) = Two(), data()
-    model.compile(optimizer or SGD(0.1), "mse")
+    model.compile(SGD(0.1), "mse")
     model.fit(x, y, BATCH, epochs=3, seed=1, verbose=0,
               callbacks=[*more, BackupAndRestore(folder, 4)])
     return model
@@ -240,15 +238,14 @@ def test_all_nets_optimizers_and_values_of_a_step_go_on(
 
 
 def test_a_backup_holds_each_optimizer_once(tmp_path: Path) -> None:
-    sizes = []
+    kept = []
 
     class Look(Callback):
-        def on_train_end(self, logs=None):
-            sizes.append((tmp_path / "latest.safetensors").stat().st_size)
+        def on_settled(self, epoch, batch=None):
+            kept.append(list(self.model.run_state()["trainers"][""]["optimizers"]))
 
     two(tmp_path, Look())
-    two(tmp_path, Look(), optimizer="sgd")
-    assert sizes[0] - sizes[1] < 200
+    assert kept[0] == ["other_optimizer", "optimizer"]
 
 
 def test_other_optimizers_are_refused_and_nothing_is_changed(tmp_path: Path) -> None:
@@ -297,7 +294,7 @@ def test_restored_state_is_used_once(tmp_path: Path) -> None:
     with pytest.raises(Disturbance):
         train(kind, tmp_path, [At(13, fail)])
     model = train(kind, tmp_path)
-    backup = model.callbacks[2]
+    (backup,) = (each for each in model.callbacks if isinstance(each, BackupAndRestore))
     x, y = data()
     assert model.fit(x, y, epochs=2, verbose=0, callbacks=backup).epoch == [0, 1]
 
@@ -330,15 +327,22 @@ def test_a_run_that_diverged_keeps_the_backup_from_before(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize(("changed", "says"), [
     ({"batch_size": 7}, "batch_size 8; got 7"), ({"shuffle": False}, "shuffle True; got False"),
-    ({"validation_split": 0.4}, "number of samples 60; got 45"),
+    ({"validation_split": 0.2}, "number of samples 75; got 60"),
 ])
 def test_within_an_epoch_other_data_are_refused(
     changed: dict[str, Any], says: str, tmp_path: Path
 ) -> None:
+    settings: dict[str, Any] = {"batch_size": BATCH, "seed": 1, "verbose": 0}
+
+    def start(*more: Callback, **changed: Any) -> None:
+        model = Model(Linear(1), device="cpu")
+        model.compile("sgd", "mse")
+        model.fit(*data(), callbacks=[*more, BackupAndRestore(tmp_path, 2)], **settings | changed)
+
     with pytest.raises(Disturbance):
-        train(Kind("Adam", "plain", "by batch"), tmp_path, [At(6, fail)])
+        start(At(6, fail))
     with pytest.raises(ValueError, match=f"^fit expects .* with the {says}. Call fit as before"):
-        train(Kind("Adam", "plain", "by batch"), tmp_path, **changed)
+        start(**changed)
 
 
 def test_a_backup_of_another_version_says_so(tmp_path: Path) -> None:
@@ -356,26 +360,42 @@ def test_another_seed_is_refused_and_nothing_is_changed(tmp_path: Path) -> None:
                 fitted(TensorDataset(*data()), tmp_path / "whole"))
 
 
-def test_a_run_without_a_seed_goes_on_with_the_one_it_drew(tmp_path: Path) -> None:
-    x, y = data()
+@pytest.mark.parametrize("batch", [0, 1, 4])
+def test_a_run_without_a_seed_goes_on_with_the_one_it_drew(batch: int, tmp_path: Path) -> None:
+    (x, y), seeds, orders = data(), [], []
+
+    class Seed(Callback):
+        def on_train_batch_begin(self, batch, logs=None):
+            plan = self.model.run.plan
+            seeds.append(plan.seed)
+            orders.append(plan.validation.seed)
 
     def start(more: list[Callback]) -> Model:
         model = Model(Linear(4), Dropout(0.5), Linear(1), device="cpu")
         model.compile("sgd", "mse")
-        model.fit(x, y, epochs=3, verbose=0, callbacks=[*more, BackupAndRestore(tmp_path)])
+        model.fit(x, y, epochs=3, verbose=0, callbacks=[Seed(), *more, BackupAndRestore(tmp_path)],
+                  validation_data=DataLoader(TensorDataset(x, y), BATCH, shuffle=True))
         return model
 
     with pytest.raises(Disturbance):
-        start([At(4, fail)])
+        start([At(batch, fail)])
     torch.manual_seed(99)
     history = start([]).history
     assert history is not None and history.epoch == [0, 1, 2]
+    assert len(set(orders)) == 1
+    assert len(set(seeds)) == 1
+
+
+def test_nothing_is_put_away_before_ctrl_c_if_that_is_asked_for(tmp_path: Path) -> None:
+    with pytest.raises(Disturbance):
+        fitted(TensorDataset(*data()), tmp_path / "backup", At(12, fail), saves=False)
+    assert not (tmp_path / "backup").exists()
 
 
 def test_a_damaged_backup_is_reported_once_and_the_one_before_it_used(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    kind = Kind("Adam", "dropout", "by batch")
+    kind = kind_of("Adam", "dropout", "by batch")
     (tmp_path / "whole").mkdir()
     whole = digest(train(kind, tmp_path / "whole"), tmp_path / "whole")
     with pytest.raises(Disturbance):
@@ -388,7 +408,10 @@ def test_a_damaged_backup_is_reported_once_and_the_one_before_it_used(
         train(kind, tmp_path, [At(14, fail)])
     assert capsys.readouterr().err.count("Going on with the backup before it") == 1
     assert digest(train(kind, tmp_path), tmp_path) == whole
-    assert capsys.readouterr().err == ""
+    assert capsys.readouterr().err == (
+        f"BackupAndRestore goes on with the run in {str(tmp_path / 'backup')!r}: epoch 2, after 4 "
+        "of its batches. Weights, optimizer and learning rate are those that were put away there."
+        "\n")
 
 
 def test_if_no_backup_can_be_read_the_run_does_not_begin(tmp_path: Path) -> None:
@@ -397,8 +420,9 @@ def test_if_no_backup_can_be_read_the_run_does_not_begin(tmp_path: Path) -> None
         train(kind, tmp_path, [At(20, fail)])
     for path in (tmp_path / "backup").iterdir():
         path.write_bytes(b"nothing")
-    with pytest.raises(ModelFileError, match=r"latest\.safetensors"):
+    with pytest.raises(ModelFileError, match=r"latest\.safetensors") as error:
         train(kind, tmp_path)
+    assert "previous.safetensors" in error.value.__notes__[0]
 
 
 def test_a_run_that_was_stopped_early_and_killed_at_its_end_trains_no_further(

@@ -17,10 +17,11 @@ HARMLESS = (
     "training.tree.optimizer.gathered_rows=0", "training.tree.optimizer.learning_rate=null",
     "training.tree.optimizer.schedule={\"$object\": 0}", "object 1 as optimizer",
     "object 2 as loss", "object 3 as metrics", "Lambda of a module", "a long graph",
-    "one more, config.net.0",
 )  # fmt: skip
 """What may be loaded, since it says something legal: another number, say."""
 MIB = 64
+TIMES = 75
+"""The seconds of the good file in one second of a machine as it is usual; a slow one gets more."""
 
 
 @pytest.fixture(scope="module")
@@ -53,8 +54,7 @@ def test_none_takes_much_memory(outcomes: dict[str, list[Any]]) -> None:
     assert {name: mib for name, (*_, mib) in outcomes.items() if mib > MIB} == {}
 
 
-def test_none_takes_much_longer_than_the_others(outcomes: dict[str, list[Any]]) -> None:
-    """The bounds allow for some thousand objects, each as dear as one of the good file."""
-    good = outcomes["good"][2]
+def test_none_takes_more_than_a_second(outcomes: dict[str, list[Any]]) -> None:
+    second = max(1.0, TIMES * outcomes["good"][2])
     assert {name: seconds for name, (_, _, seconds, _) in outcomes.items()
-            if seconds > 1000 * good} == {}
+            if seconds > second} == {}

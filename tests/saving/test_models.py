@@ -1,5 +1,6 @@
 """Models in files: they come back as they were, train on to the bit, and errors change nothing."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -7,9 +8,10 @@ import numpy as np
 import pytest
 import torch
 
+import kerasish
 from kerasish import Model, layers, optimizers, regularizers, schedules
 from kerasish.module import Module
-from kerasish.saving import ModelFileError
+from kerasish.saving import ModelFileError, read_file, write_file
 
 X = np.random.RandomState(0).randn(48, 4).astype("float32")
 Y = X[:, :1] * 2
@@ -199,3 +201,61 @@ def test_the_same_model_gives_the_same_file(tmp_path: Path) -> None:
     model.save(tmp_path / "a")
     model.save(tmp_path / "b")
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+@pytest.mark.parametrize(("name", "compiled"), [
+    ("config.net.0", True), ("config.training.7", True), ("config.0", True), ("more", True),
+    ("optimizer.m.more", True), ("config.training.0", False), ("optimizer.m.0.weight", False),
+])  # fmt: skip
+def test_tensors_that_nothing_uses_are_refused_by_name(name, compiled, tmp_path: Path) -> None:
+    model = net()
+    if compiled:
+        model.compile("adam", "mse")
+    model.build((4,))
+    model.save(tmp_path / "net")
+    stored = read_file(tmp_path / "net", ("model",))
+    tensors = stored.tensors() | {name: torch.ones(2)}
+    write_file(tmp_path / "more", "model", stored.configuration, tensors)
+    with pytest.raises(ModelFileError, match=re.escape(name)):
+        Model.load(tmp_path / "more", device="cpu")
+
+
+class Named(Module):
+    """y = 2 x, with a part whose name files need for something else."""
+
+    def __init__(self, name: str) -> None:
+        setattr(self, name, layers.Linear(2))
+
+    def build(self, shape: Any) -> Any:
+        for part in self.children():
+            part.build(shape)
+        return super().build(shape)
+
+
+@pytest.mark.parametrize("name", ["config", "optimizer"])
+def test_names_that_files_need_are_refused_when_saving(name: str, tmp_path: Path) -> None:
+    model = Model(Named(name), device="cpu")
+    model.build((4,))
+    with pytest.raises(ValueError, match=f"got '{name}.weight'. Rename the module's attribute"):
+        model.save(tmp_path / "net")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_object_is_no_answer_to_yes_or_no(tmp_path: Path) -> None:
+    model = net()
+    model.compile(optimizers.SGD(schedules.Constant(0.1), momentum=0.5, nesterov=True), "mse")
+    model.save(tmp_path / "net")
+    stored = read_file(tmp_path / "net", ("model",))
+    rows = stored.configuration["training"]["objects"]
+    config = next(row["config"] for row in rows if row["class"] == "optimizers.SGD")
+    for flag in ("nesterov", "use_ema"):
+        before = config.get(flag)
+        config[flag] = {"$object": 0}
+        write_file(tmp_path / "odd", "model", stored.configuration, stored.tensors())
+        with pytest.raises(ModelFileError, match=rf"SGD\({flag}\) expects True or False; got Con"):
+            Model.load(tmp_path / "odd", device="cpu")
+        config[flag] = before
+
+
+def test_the_error_of_files_is_found_at_the_top() -> None:
+    assert kerasish.ModelFileError is ModelFileError and "ModelFileError" in kerasish.__all__

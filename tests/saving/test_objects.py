@@ -24,10 +24,11 @@ from kerasish.configured import Configured
 from kerasish.containers import Add, Graph, Input, Sequential, Shared
 from kerasish.module import Module
 from kerasish.node import Node
+from kerasish.random import drawing_from
 from kerasish.saving import ModelFileError
-from kerasish.saving.known import KNOWN, with_custom
+from kerasish.saving.known import HANG, KNOWN, with_custom
 from kerasish.saving.objects import decode, encode
-from kerasish.trees import leaves
+from kerasish.trees import filled, leaves
 from tests.table import LOSSES, MODULES
 
 
@@ -64,6 +65,18 @@ def test_modules(row: Any, tmp_path: Path) -> None:
     x = row.x()
     for a, b in zip(leaves(module(x)), leaves(loaded(x)), strict=True):
         torch.testing.assert_close(a, b, rtol=0, atol=0, equal_nan=True)
+    for a, b in zip(after_a_step(module, x), after_a_step(loaded, x), strict=True):
+        torch.testing.assert_close(a, b, rtol=0, atol=0, equal_nan=True)
+
+
+def after_a_step(module: Module, x: Any) -> list[Tensor]:
+    """The state after one update in training, from the same noise."""
+    module.train().zero_grad()
+    with drawing_from(torch.Generator().manual_seed(5)):
+        y = module(x)
+    module.backward(filled(y, map(torch.ones_like, leaves(y))))
+    optimizers.SGD(0.1).build(module.parameters()).step()
+    return list(module.state_dict().values())
 
 
 def instances() -> Iterator[Any]:
@@ -93,7 +106,51 @@ def test_losses_metrics_and_so_on(value: Any) -> None:
 @pytest.mark.parametrize("row", [pytest.param(row, id=row.id) for row in LOSSES])
 def test_losses_give_the_same_numbers(row: Any) -> None:
     loss, batch = row.make(), row.batch(4)
-    torch.testing.assert_close(through(loss)(*batch), loss(*batch), rtol=0, atol=0)
+    again = through(loss)
+    torch.testing.assert_close(again(*batch), loss(*batch), rtol=0, atol=0)
+    for a, b in zip(leaves(again.backward()), leaves(loss.backward()), strict=True):
+        torch.testing.assert_close(a, b, rtol=0, atol=0)
+
+
+def compiled_with(value: Any) -> Model:
+    """A model that trains with this optimizer, schedule, initializer and so on."""
+    hung = {f"weight_{kind.__name__.lower()}": value for kind in HANG if isinstance(value, kind)}
+    optimizer: Any = value if isinstance(value, optimizers.Optimizer) else (
+        optimizers.SGD(value if isinstance(value, schedules.Schedule) else 0.1))
+    metric = [value] if isinstance(value, metrics.Metric) else None
+    model = Model(layers.Linear(4, **hung), layers.Dropout(0.3), layers.Linear(1), device="cpu")
+    model.compile(optimizer, "mse", metrics=metric)
+    return model
+
+
+@pytest.mark.parametrize("value", [each for each in instances() if not isinstance(
+    each.values[0], losses.Loss | metrics.Metric) and "NormConstraint" not in each.id])
+def test_a_loaded_model_predicts_and_trains_on_to_the_bit(value: Any, tmp_path: Path) -> None:
+    x, y = torch.rand(6, 3), torch.rand(6, 1)
+    model = compiled_with(value)
+    model.fit(x, y, epochs=2, verbose=0, seed=1)
+    model.save(tmp_path / "net")
+    loaded = Model.load(tmp_path / "net", device="cpu")
+    assert (loaded.predict(x, verbose=0) == model.predict(x, verbose=0)).all()
+    for each in (model, loaded):
+        each.fit(x, y, epochs=3, initial_epoch=2, verbose=0, seed=2)
+    assert loaded.history.history == model.history.history
+    for a, b in zip(*(each.module.state_dict().values() for each in (loaded, model)), strict=True):
+        assert torch.equal(a, b)
+
+
+@pytest.mark.parametrize("value", [each for each in instances() if isinstance(
+    each.values[0], metrics.Metric)])
+def test_metrics_give_the_same_numbers(value: Any) -> None:
+    found = []
+    for metric in (value, through(value)):
+        try:
+            metric.reset()
+            metric.update(torch.tensor([[0.2], [0.9], [0.6]]), torch.tensor([[0.0], [1.0], [0.0]]))
+            found.append(repr(metric.result()))
+        except (TypeError, ValueError, NotImplementedError) as error:  # other data, or a base
+            found.append(str(error))
+    assert found[0] == found[1]
 
 
 def test_nested_objects_and_settings_of_all_kinds() -> None:
