@@ -591,3 +591,14 @@ def test_a_list_of_callbacks_serves_loops_of_ones_own() -> None:
         "on_backward_end 0", "on_train_batch_end 0", "close",
     ]  # fmt: skip
     assert second.logs_of("on_train_batch_end") == [{"loss": 1.0}]
+
+
+@pytest.mark.parametrize("hook", [name for name in vars(Callback) if name.startswith("on_")])
+def test_a_list_passes_every_hook_on_in_order(hook: str) -> None:
+    heard, first, last = [], Callback(), Callback()
+    for each in (first, last):
+        setattr(each, hook, lambda *args, each=each, **more: heard.append((each, args, more)))
+    hooks = CallbackList([first, last])
+    getattr(hooks, hook)(1, logs={})
+    assert heard == [(first, (1,), {"logs": {}}), (last, (1,), {"logs": {}})]
+    assert getattr(CallbackList, hook).__doc__ == getattr(Callback, hook).__doc__
