@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import wraps
 from typing import Any, ClassVar
 
 import torch
@@ -144,8 +143,6 @@ class Callback:
 class CallbackList(Callback):
     """Callbacks in order, to be told of a run together; usable in loops of your own, too.
 
-    It has all hooks of a Callback, and passes each on; batch hooks to those alone that listen.
-
     Raises: TypeError for what is no callback, a class for instance.
 
     Args:
@@ -187,6 +184,82 @@ class CallbackList(Callback):
             ]
         return [call for ticks, call in self._listeners[hook] if ticking in (None, ticks)]
 
+    def on_train_begin(self, logs: Logs | None = None) -> None:
+        for callback in self.callbacks:
+            callback.on_train_begin(logs)
+
+    def on_train_end(self, logs: Logs | None = None) -> None:
+        for callback in self.callbacks:
+            callback.on_train_end(logs)
+
+    def on_restore(self) -> None:
+        for callback in self.callbacks:
+            callback.on_restore()
+
+    def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
+        for callback in self.callbacks:
+            callback.on_epoch_begin(epoch, logs)
+
+    def on_epoch_resume(self, epoch: int, batch: int) -> None:
+        for callback in self.callbacks:
+            callback.on_epoch_resume(epoch, batch)
+
+    def on_settled(self, epoch: int, batch: int | None = None) -> None:
+        for callback in self.callbacks:
+            callback.on_settled(epoch, batch)
+
+    def on_interrupt(self, epoch: int, batch: int) -> None:
+        for callback in self.callbacks:
+            callback.on_interrupt(epoch, batch)
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        for callback in self.callbacks:
+            callback.on_epoch_end(epoch, logs)
+
+    def on_train_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
+        for hook in self.listeners("on_train_batch_begin"):
+            hook(batch, logs)
+
+    def on_backward_end(self, batch: int) -> None:
+        for hook in self.listeners("on_backward_end"):
+            hook(batch)
+
+    def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+        for hook in self.listeners("on_train_batch_end"):
+            hook(batch, logs)
+
+    def on_test_begin(self, logs: Logs | None = None) -> None:
+        for callback in self.callbacks:
+            callback.on_test_begin(logs)
+
+    def on_test_end(self, logs: Logs | None = None) -> None:
+        for callback in self.callbacks:
+            callback.on_test_end(logs)
+
+    def on_test_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
+        for hook in self.listeners("on_test_batch_begin"):
+            hook(batch, logs)
+
+    def on_test_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+        for hook in self.listeners("on_test_batch_end"):
+            hook(batch, logs)
+
+    def on_predict_begin(self, logs: Logs | None = None) -> None:
+        for callback in self.callbacks:
+            callback.on_predict_begin(logs)
+
+    def on_predict_end(self, logs: Logs | None = None) -> None:
+        for callback in self.callbacks:
+            callback.on_predict_end(logs)
+
+    def on_predict_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
+        for hook in self.listeners("on_predict_batch_begin"):
+            hook(batch, logs)
+
+    def on_predict_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+        for hook in self.listeners("on_predict_batch_end"):
+            hook(batch, logs)
+
     def close(self) -> None:
         """Closes all of them, and raises the first error of one afterwards."""
         for error in self._close():
@@ -211,22 +284,6 @@ class CallbackList(Callback):
             except Exception as error:
                 errors.append(error)
         return errors
-
-
-def _passed_on(hook: str) -> Hook:
-    """The method of a list that tells all of its callbacks, in order."""
-    in_batch = "batch" in hook or hook == "on_backward_end"
-
-    @wraps(getattr(Callback, hook))
-    def tell(hooks: CallbackList, *args: Any, **more: Any) -> None:
-        for call in hooks.listeners(hook) if in_batch else [getattr(each, hook) for each in hooks]:
-            call(*args, **more)
-
-    return tell
-
-
-for _hook in [name for name in vars(Callback) if name.startswith("on_")]:
-    setattr(CallbackList, _hook, _passed_on(_hook))
 
 
 def flattened(callbacks: Any) -> Iterator[Callback]:
@@ -256,8 +313,8 @@ def _outside_the_step(callback: Callback, hook: Hook) -> Hook:
     if callback.runs_in_step:
         return hook
 
-    def outside(*args: Any, **more: Any) -> None:
+    def outside(*args: Any) -> None:
         with torch.inference_mode(False), saving(True), drawing_from(None):
-            hook(*args, **more)
+            hook(*args)
 
     return outside
