@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from kerasish.checks import check_number
 from kerasish.hooks import Callback
+from kerasish.progress import notice
 from kerasish.registry import nearest
 from kerasish.types import Logs
 
@@ -14,8 +15,11 @@ from kerasish.types import Logs
 class MonitorCallback(Callback):
     """Watches one logged number.
 
-    Raises: ValueError for another mode; in `on_train_begin`, for a monitor that neither fit nor a
-        callback before this one logs, and for one whose direction is unknown with mode "auto".
+    Says before training if the monitor is of a validation that no epoch of it asks for.
+
+    Raises: TypeError for a monitor that is no name, ValueError for another mode; in
+        `on_train_begin`, for a monitor that neither fit nor a callback before this one logs, and
+        for one whose direction is unknown with mode "auto".
 
     Args:
         monitor: the name in the logs of an epoch.
@@ -29,6 +33,9 @@ class MonitorCallback(Callback):
 
     def __init__(self, monitor: str, mode: str, min_delta: float) -> None:
         who = type(self).__name__
+        if not isinstance(monitor, str):
+            raise TypeError(f"{who}(monitor) expects a name in the logs; got {monitor!r}. Write "
+                            "'val_loss', for instance.")
         if mode not in ("auto", "min", "max"):
             raise ValueError(f"{who}(mode) expects 'auto', 'min' or 'max'; got {mode!r}. "
                              "A loss is better when it is lower: 'min'.")
@@ -43,6 +50,7 @@ class MonitorCallback(Callback):
             raise ValueError(self._unknown(known))
         self._known = self.monitor in known
         self._sign = self._direction()
+        self._tell_if_never_due()
 
     def state_dict(self) -> dict[str, Any]:
         return {"known": self._known} | {name: copy(getattr(self, name)) for name in self.keeps}
@@ -83,6 +91,15 @@ class MonitorCallback(Callback):
                 f"got {self.monitor!r}. Write mode='max' or mode='min'."
             )
         return 1 if metric.higher_is_better else -1
+
+    def _tell_if_never_due(self) -> None:
+        run = getattr(self.model, "run", None)
+        if run is None or run.plan.validation is None or not self.monitor.startswith("val_"):
+            return
+        if not any(map(run.plan.validates, run.plan.epochs)):
+            notice(f"{type(self).__name__}: {self.monitor!r} will not be logged, as "
+                   "validation_freq asks for no validation in any epoch of this fit. Choose a "
+                   "smaller one.")
 
     def _number(self, value: Any) -> float:
         try:

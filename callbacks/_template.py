@@ -20,9 +20,18 @@ class Template:
         self.who, self.text = who, text
 
     def filled(self, epoch: int, batch: int, logs: Logs | None) -> str:
-        """The name at an epoch and a batch, counted from 0; nan for what is not logged there."""
+        """The name at an epoch and a batch, counted from 0; nan for what is not logged there.
+
+        Raises: ValueError for a logged value that its format does not fit.
+        """
         logged = {name: (logs or {}).get(name, math.nan) for name in self._names()}
-        return self.text.format(**{**logged, "epoch": epoch + 1, "batch": batch + 1})
+        values = {**logged, "epoch": epoch + 1, "batch": batch + 1}
+        try:
+            return self.text.format(**values)
+        except (ValueError, TypeError) as error:
+            raise ValueError(f"{self.who} expects formats that fit what is logged; got "
+                             f"{self.text!r} for {logged}: {error}. Leave the name out, or log a "
+                             "number.") from error
 
     def check(self, known: tuple[str, ...], is_open: bool) -> None:
         """Refuses what could not be filled in.

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import Any, ClassVar
 
+from kerasish.checks import check_flag
 from kerasish.hooks import Callback
 from kerasish.progress import notice
 from kerasish.saving.errors import FilePath, check_path
@@ -50,8 +51,8 @@ class CSVLogger(Callback):
         if not isinstance(separator, str) or len(separator) != 1 or separator in '"\r\n':
             raise ValueError("CSVLogger(separator) expects one character, no quote or end of line; "
                              f"got {separator!r}. ',' and ';' are usual.")
-        self.filename = Path(check_path("CSVLogger(filename)", filename))
-        self.separator, self.append = separator, append
+        self.filename = Path(check_path("CSVLogger(filename)", filename, "log.csv"))
+        self.separator, self.append = separator, check_flag("CSVLogger(append)", append)
         self._start()
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
@@ -126,7 +127,7 @@ class CSVLogger(Callback):
             return file.read(1) == b"\n"
 
     def _header(self) -> list[str]:
-        with self.filename.open(newline="", encoding="utf-8", errors="replace") as file:
+        with self.filename.open(newline="", encoding="utf-8-sig", errors="replace") as file:
             return next(csv.reader(file, delimiter=self.separator), [])
 
     def _require(self, columns: list[str]) -> None:

@@ -4,7 +4,7 @@ from typing import ClassVar
 
 import torch
 
-from kerasish.checks import check_count, check_number
+from kerasish.checks import check_count, check_flag, check_number
 from kerasish.progress import notice
 from kerasish.types import Logs
 
@@ -56,7 +56,9 @@ class EarlyStopping(MonitorCallback):
         self.baseline = None if baseline is None else check_number(
             "EarlyStopping(baseline)", baseline, fix="None asks for no baseline.")
         self.start_from_epoch = check_count("EarlyStopping(start_from_epoch)", start_from_epoch)
-        self.verbose, self.restore_best_weights = verbose, restore_best_weights
+        self.verbose = verbose
+        self.restore_best_weights = check_flag("EarlyStopping(restore_best_weights)",
+                                               restore_best_weights)
         self._start()
 
     def on_train_begin(self, logs: Logs | None = None) -> None:

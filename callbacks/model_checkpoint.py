@@ -1,12 +1,10 @@
 """Saves a model while it trains: every epoch, every so many batches, or whenever it is best."""
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
 
-from kerasish.checks import check_choice, check_count
+from kerasish.checks import check_choice, check_count, check_flag
 from kerasish.progress import notice
 from kerasish.saving.errors import FilePath, check_path
 from kerasish.types import Logs
@@ -14,16 +12,21 @@ from kerasish.types import Logs
 from ._monitor import MonitorCallback
 from ._template import Template
 
+_DEFAULT = "val_loss"
+"""The monitor that nobody need have asked for."""
+
 
 class ModelCheckpoint(MonitorCallback):
     """Saves the model, or its weights, at the end of epochs or after a number of batches.
 
     A file is whole or not there, and an older one of its name stays until the new one is. With
     save_best_only a model is saved if the monitor is better than at any save before; NaN never is,
-    and an epoch that does not log the monitor saves nothing.
+    and an epoch that does not log the monitor saves nothing. Nor does one that Ctrl-C cuts short: a
+    run that goes on with it saves it when it is whole.
 
     Raises: ValueError for settings out of range; in `on_train_begin`, for a filepath with unknown
-        names or formats that do not fit, and with save_best_only for a monitor that nothing logs;
+        names or formats that do not fit, for a monitor that nothing logs (the default one may be
+        absent, without save_best_only), and TypeError for a model that `model.save` refuses;
         OSError naming the file when it cannot be saved.
 
     Args:
@@ -43,7 +46,8 @@ class ModelCheckpoint(MonitorCallback):
         keep_last: the number of files that stay: older ones of this fit are deleted once a newer
             one is safe, but never the best one, if the monitor says which that is. None for all.
         every_n_epochs: with save_freq="epoch", the epochs between two saves: n, 2n, ...
-        on_error: "raise", or "warn" to train on when a file cannot be saved and say so each time.
+        on_error: "raise", or "warn" to train on when a file cannot be written, a full disk for
+            instance, and say so each time. Other errors end training in any case.
 
     Attributes: `best`, the monitor's best value at a save; `best_path`, the file of that; `kept`,
         the files of this fit that are there, oldest first; `failures`, how often saving failed.
@@ -60,7 +64,7 @@ class ModelCheckpoint(MonitorCallback):
     def __init__(
         self,
         filepath: FilePath,
-        monitor: str = "val_loss",
+        monitor: str = _DEFAULT,
         verbose: int = 0,
         save_best_only: bool = False,
         save_weights_only: bool = False,
@@ -76,8 +80,9 @@ class ModelCheckpoint(MonitorCallback):
         who = "ModelCheckpoint"
         self.filepath = check_path(f"{who}(filepath)", filepath)
         self._names = Template(f"{who}(filepath)", self.filepath)
-        self.verbose, self.save_best_only = verbose, save_best_only
-        self.save_weights_only = save_weights_only
+        self.verbose = verbose
+        self.save_best_only = check_flag(f"{who}(save_best_only)", save_best_only)
+        self.save_weights_only = check_flag(f"{who}(save_weights_only)", save_weights_only)
         self.save_freq = save_freq if save_freq == "epoch" else check_count(
             f"{who}(save_freq)", save_freq, 1, "Or write 'epoch'.")
         threshold = initial_value_threshold
@@ -104,9 +109,12 @@ class ModelCheckpoint(MonitorCallback):
             raise IsADirectoryError("ModelCheckpoint(filepath) expects a name for files; got "
                                     f"{self.filepath!r}, a folder. Add a name to it.")
         self._start()
-        with self._optional():
+        self._has_best = (self.save_best_only or self.monitor != _DEFAULT
+                          or self.monitor in self.params.get("logs", ()))
+        if self._has_best:
             super().on_train_begin(logs)
-            self._has_best = True
+        if not self.save_weights_only:
+            self.model.check_savable()
         self._saved_at = self.model.batches_trained
 
     def _start(self) -> None:
@@ -114,7 +122,7 @@ class ModelCheckpoint(MonitorCallback):
         self.kept: list[str] = []
         self.best_path: str | None = None
         self.failures = self._saved_at = self._epoch = 0
-        self._due = self._has_best = False
+        self._due = self._has_best = self._is_cut_short = False
 
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
         self._epoch = epoch
@@ -126,22 +134,23 @@ class ModelCheckpoint(MonitorCallback):
         if self.model.batches_trained - self._saved_at < int(self.save_freq):
             return
         self._saved_at = self.model.batches_trained
-        if self.save_best_only and self.monitor not in (logs or {}):
+        is_logged = self.monitor in (logs or {})
+        if self.save_best_only and not is_logged:
             self._due = True
         else:
-            self._consider(batch, logs)
+            self._consider(batch, logs, self.value(logs) if self._has_best and is_logged else None)
+
+    def on_interrupt(self, epoch: int, batch: int) -> None:
+        self._is_cut_short = batch + 1 != self.params.get("steps")
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         due = (epoch + 1) % self.every_n_epochs == 0 if self.save_freq == "epoch" else self._due
-        if due:
+        if due and not self._is_cut_short:
             self._epoch, self._due = epoch, False
-            self._consider(self.model.batch, logs)
+            self._consider(self.model.batch, logs, self.value(logs) if self._has_best else None)
 
-    def _consider(self, batch: int, logs: Logs | None) -> None:
+    def _consider(self, batch: int, logs: Logs | None, value: float | None) -> None:
         """Saves the model, unless it is to be the best and is not."""
-        value = None
-        with self._optional():
-            value = self.value(logs) if self._has_best else None
         is_best = value is not None and self.better(value, than=self.best)
         when = f"Epoch {self._epoch + 1}: "
         if self.save_best_only and value is not None:
@@ -157,15 +166,6 @@ class ModelCheckpoint(MonitorCallback):
                 self._delete_older()
         elif value is not None:
             self._say(when.rstrip())
-
-    @contextmanager
-    def _optional(self) -> Iterator[None]:
-        """Lets a monitor be wrong where nobody asked which model is best."""
-        try:
-            yield
-        except ValueError:
-            if self.save_best_only:
-                raise
 
     def _save(self, path: str) -> None:
         Path(path).parent.mkdir(parents=True, exist_ok=True)

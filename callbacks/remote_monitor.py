@@ -2,16 +2,21 @@
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from http.client import HTTPException
 from typing import Any, ClassVar
 from urllib.parse import urlencode, urlsplit
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
-from kerasish.checks import check_positive
+from kerasish.checks import check_flag, check_positive
 from kerasish.hooks import Callback
 from kerasish.progress import notice
 from kerasish.types import Logs
+
+_VISIBLE = re.compile(r"[!-~]*")
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_HEADER_VALUE = re.compile(r"[\t -~\x80-\xff]*")
 
 
 class _NoRedirects(HTTPRedirectHandler):
@@ -54,21 +59,20 @@ class RemoteMonitor(Callback):
         send_as_json: bool = False,
         timeout: float = 5.0,
     ) -> None:
-        parts = urlsplit(root) if isinstance(root, str) else None
-        if parts is None or parts.scheme not in ("http", "https") or not parts.hostname:
+        if not isinstance(root, str) or not _is_server(root):
             raise ValueError("RemoteMonitor(root) expects the address of a server, with http:// or "
                              f"https://; got {root!r}. 'http://localhost:9000' is one.")
         for name, value in (("path", path), ("field", field)):
             if not isinstance(value, str):
                 raise TypeError(f"RemoteMonitor({name}) expects text; got {value!r}. Write it in "
                                 "quotes.")
-        self.headers = headers or {}
-        if not isinstance(self.headers, Mapping) or not all(
-                isinstance(part, str) for pair in self.headers.items() for part in pair):
-            raise TypeError(f"RemoteMonitor(headers) expects text by names; got {headers!r}. "
-                            "{'Authorization': '...'} is one.")
+        self.headers = _checked_headers(headers or {})
         self.url = root.rstrip("/") + "/" + path.lstrip("/")
-        self.field, self.send_as_json = field, send_as_json
+        if not _VISIBLE.fullmatch(path):
+            raise ValueError("RemoteMonitor(path) expects what an address may hold, no space and "
+                             f"no umlaut; got {path!r}. Write urllib.parse.quote({path!r}).")
+        self.field = field
+        self.send_as_json = check_flag("RemoteMonitor(send_as_json)", send_as_json)
         self.timeout = check_positive("RemoteMonitor(timeout)", timeout, "5 seconds are usual.")
         self._warned = False
 
@@ -88,6 +92,29 @@ class RemoteMonitor(Callback):
                 notice(f"RemoteMonitor: epoch {epoch + 1} did not reach {self.url}: {error}. "
                        "Training goes on; later failures are not told.")
             self._warned = True
+
+
+def _is_server(root: str) -> bool:
+    try:
+        parts = urlsplit(root)
+        has_port = parts.port is None or parts.port > 0
+    except ValueError:  # a port that is no number or too large, a bracket that is not closed
+        return False
+    is_server = parts.scheme in ("http", "https") and bool(parts.hostname) and has_port
+    return is_server and root.isprintable() and " " not in root
+
+
+def _checked_headers(headers: Any) -> Mapping[str, str]:
+    """Hands headers back if they are such, with no end of line that would begin another one."""
+    if not isinstance(headers, Mapping) or not all(
+            isinstance(part, str) for pair in headers.items() for part in pair):
+        raise TypeError(f"RemoteMonitor(headers) expects text by names; got {headers!r}. "
+                        "{'Authorization': '...'} is one.")
+    for name, value in headers.items():
+        if not _HEADER_NAME.fullmatch(name) or not _HEADER_VALUE.fullmatch(value):
+            raise ValueError("RemoteMonitor(headers) expects names of letters, digits and dashes, "
+                             f"and values of one line; got {name!r}: {value!r}. Take out the rest.")
+    return headers
 
 
 def _plain(value: Any) -> Any:

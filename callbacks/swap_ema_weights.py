@@ -2,6 +2,7 @@
 
 from typing import Any, ClassVar
 
+from kerasish.checks import check_flag
 from kerasish.hooks import Callback
 from kerasish.types import Logs
 
@@ -10,7 +11,8 @@ class SwapEMAWeights(Callback):
     """Puts the running averages of the weights in for validation, evaluate and predict.
 
     The optimizer keeps them with `use_ema=True`. Afterwards the weights are back, also when
-    something raises. Statistics that modules keep themselves, a batch norm's, are not averaged.
+    something raises. An `evaluate` by another callback, while the averages are in, leaves them in.
+    Statistics that modules keep themselves, a batch norm's, are not averaged.
 
     Raises: ValueError when training, evaluate or predict begins, for an optimizer without
         averages.
@@ -30,11 +32,15 @@ class SwapEMAWeights(Callback):
     adds_to_logs: ClassVar[tuple[str, ...] | None] = ()
 
     def __init__(self, swap_on_epoch: bool = False) -> None:
-        if not isinstance(swap_on_epoch, bool):
-            raise ValueError("SwapEMAWeights(swap_on_epoch) expects True or False; got "
-                             f"{swap_on_epoch!r}. True is for callbacks that come after it.")
-        self.swap_on_epoch = swap_on_epoch
-        self._swapped, self._passes = False, 0  # passes over data for which the averages are in
+        self.swap_on_epoch = check_flag("SwapEMAWeights(swap_on_epoch)", swap_on_epoch,
+                                        "True is for callbacks that come after it.")
+        self._swapped = False
+        self._runs: list[tuple[dict[str, Any], bool]] = []  # params and swapped before each run
+
+    def set_params(self, params: dict[str, Any]) -> None:
+        """Takes what is known about a run, which may lie within another one."""
+        self._runs.append((self.params, self._swapped))
+        super().set_params(params)
 
     def listens(self, hook: str) -> bool:
         return hook != "on_settled" and super().listens(hook)  # it swaps at ends of epochs alone
@@ -44,12 +50,10 @@ class SwapEMAWeights(Callback):
 
     def on_test_begin(self, logs: Logs | None = None) -> None:
         self._require_averages()
-        self._passes += 1
         self._put_averages_in()
 
     def on_test_end(self, logs: Logs | None = None) -> None:
-        self._passes -= 1
-        if not self._passes:
+        if not (self._runs and self._runs[-1][1]):
             self._put_weights_back()
 
     def on_predict_begin(self, logs: Logs | None = None) -> None:
@@ -72,8 +76,11 @@ class SwapEMAWeights(Callback):
         self._put_weights_back()
 
     def close(self) -> None:
-        self._passes = 0
-        self._put_weights_back()
+        params, was_swapped = self._runs.pop() if self._runs else (self.params, False)
+        if self._runs:  # a run goes on, within which another one has ended
+            self.params = params
+        if not was_swapped:
+            self._put_weights_back()
 
     def state_dict(self) -> dict[str, Any]:
         return {"swapped": self._swapped}

@@ -9,11 +9,12 @@ from kerasish.records import read_record, write_record
 from kerasish.registry import nearest
 from kerasish.replaying import Finished, replayed
 from kerasish.saving import ModelFileError
-from kerasish.saving.errors import FilePath
+from kerasish.saving.errors import FilePath, check_path
 from kerasish.types import Logs
 
 _STATE = ("epoch", "history", "logged", "progress", "directions", "seed")
 _KIND = "kerasish history"
+_EXAMPLE = "history.json"
 
 
 class History(Callback):
@@ -98,7 +99,8 @@ class History(Callback):
             plain nor an array; ValueError for lists that were changed to disagree.
         """
         self._require_consistent("save")
-        write_record(path, _KIND, self.state_dict())
+        name = check_path("History.save(path)", path, _EXAMPLE)
+        write_record(name, _KIND, self.state_dict())
 
     @staticmethod
     def load(path: FilePath) -> "History":
@@ -107,7 +109,7 @@ class History(Callback):
         Raises: ModelFileError for another file; OSError if it cannot be read.
         """
         history = History()
-        state = read_record(path, _KIND)
+        state = read_record(check_path("History.load(path)", path, _EXAMPLE), _KIND)
         try:
             history.load_state_dict(state)
             history._require_consistent("load")

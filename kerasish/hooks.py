@@ -33,7 +33,7 @@ class Callback:
     """The model that is trained."""
     params: dict[str, Any] = {}  # noqa: RUF012 (replaced whole, never changed)
     """What fit knows: "epochs", "steps", "samples" an epoch, "verbose", "seed", and "logs", the
-    names that it will log."""
+    names that it will log; "replayed" is there where a run that is over is told again."""
 
     adds_to_logs: ClassVar[tuple[str, ...] | None] = None
     """The names that `on_epoch_begin` or `on_epoch_end` put into the logs; None if not declared."""
@@ -44,6 +44,10 @@ class Callback:
 
     leaves_traces: ClassVar[bool] = False
     """Whether it writes outside the program, files for instance: a trial run leaves it out."""
+
+    def names_in_logs(self) -> tuple[str, ...] | None:
+        """Those of `adds_to_logs` that there will be in this run; asked after `set_params`."""
+        return self.adds_to_logs
 
     def set_model(self, model: Any) -> None:
         """Takes the model that the hooks are about."""
@@ -159,8 +163,9 @@ class CallbackList(Callback):
         for callback in self.callbacks:
             callback.set_model(model)
             callback.set_params({**(params or {}), "logs": tuple(known), "open": is_open})
-            known += callback.adds_to_logs or ()
-            is_open |= callback.adds_to_logs is None
+            added = callback.names_in_logs()
+            known += added or ()
+            is_open |= added is None
 
     def __iter__(self) -> Iterator[Callback]:
         return iter(self.callbacks)

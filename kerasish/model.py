@@ -166,9 +166,9 @@ class Model(Savable, Resumable, Contents):
         source = source_of(x, y, sample_weight, who="evaluate", batch_size=batch_size)
         steps = check_steps("evaluate(steps)", steps, source)
         hooks = self._hooks("evaluate", callbacks, verbose, steps or source.batches)
-        with self._undone_on_error():
-            self._make_ready("evaluate", source)
         with hooks.closing():
+            with self._undone_on_error():
+                self._make_ready("evaluate", source)
             results = self.test_epoch(self._placed(source).from_start(steps), hooks)
         return _answer(results, return_dict)
 
@@ -188,9 +188,9 @@ class Model(Savable, Resumable, Contents):
         source = source_of(x, who="predict", batch_size=batch_size)
         steps = check_steps("predict(steps)", steps, source)
         hooks = self._hooks("predict", callbacks, verbose, steps or source.batches)
-        with self._undone_on_error():
-            shape = self._make_ready("predict", source)
         with hooks.closing():
+            with self._undone_on_error():
+                shape = self._make_ready("predict", source)
             outputs = self.predict_epoch(self._placed(source).from_start(steps), hooks)
         if not outputs:
             return mapped_shapes(

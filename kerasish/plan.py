@@ -48,8 +48,12 @@ class Plan(NamedTuple):
 
     @property
     def samples_an_epoch(self) -> int | None:
-        """How many there will be, where that is known."""
-        return self.source.samples if self.steps is None else None
+        """How many there will be, where that is known: on average, where an epoch is no pass."""
+        if self.steps is None:
+            return self.source.samples
+        if not self.source.samples or not self.source.batches:
+            return None
+        return round(self.steps * self.source.samples / self.source.batches)
 
     @property
     def batches_of_validation(self) -> int | None:

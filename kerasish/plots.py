@@ -56,7 +56,7 @@ def save_picture(who: str, figure: Any, path: FilePath) -> None:
         figure: the picture.
         path: "history.png", ".svg" or ".pdf" for instance.
     """
-    name = check_path(who, path)
+    name = check_path(who, path, "history.png")
     kind, known = os.path.splitext(name)[1][1:].lower(), figure.canvas.get_supported_filetypes()
     if kind not in known:
         raise ValueError(f"{who} expects a name that ends in one of .{', .'.join(sorted(known))}; "

@@ -47,7 +47,7 @@ def read_record(path: FilePath, kind: str) -> Any:
     Raises: OSError if it cannot be read; ModelFileError for a file that `write_record` did not
         write, and for one of another kind.
     """
-    name = check_path("read_record(path)", path)
+    name = check_path("read_record(path)", path, "history.json")
     with open(name, "rb") as file:
         raw = file.read()
     try:

@@ -88,7 +88,7 @@ def replayed(callbacks: Any, run: dict[str, Any], logs: list[dict[str, Any]]) ->
     """
     model, epochs = Finished(run["directions"]), run["epoch"]
     params = {"verbose": 0, "steps": None, "epochs": max(epochs, default=-1) + 1,
-              "seed": run["seed"], "logs": tuple(run["history"]), "open": False}
+              "seed": run["seed"], "logs": tuple(run["history"]), "open": False, "replayed": True}
     hooks = CallbackList(callbacks, model, params)
     with hooks.closing():
         hooks.on_train_begin({})

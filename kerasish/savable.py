@@ -12,6 +12,7 @@ from kerasish.saving.errors import FilePath, ModelFileError, check_path
 from kerasish.saving.format import read_file, write_file
 from kerasish.saving.models import (
     COUNTERS,
+    encode_model,
     read_model,
     read_training,
     resume_training,
@@ -50,6 +51,16 @@ class Savable(Compilable):
             Linear(out_features=1)
         """
         write_model(_for_writing("Model.save", path, overwrite), self)
+
+    def check_savable(self) -> None:
+        """Refuses what `save` would refuse, before anything depends on it; writes nothing.
+
+        A class with a `save` of its own is believed to be able to.
+
+        Raises: TypeError and ValueError as `save`.
+        """
+        if type(self).save is Savable.save:
+            encode_model(self)
 
     @classmethod
     def load(

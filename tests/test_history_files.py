@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import re
 from pathlib import Path
 
 import numpy as np
@@ -156,3 +157,10 @@ def test_lists_that_somebody_changed_are_refused(method: str, tmp_path: Path) ->
     argument = {"plot": None, "save": tmp_path / "a.json", "replay": History()}[method]
     with pytest.raises(ValueError, match=rf"History.{method} expects .* disagree for 'loss'"):
         getattr(history, method)(argument)
+
+
+def test_what_is_no_path_is_refused_with_the_name_of_such_a_file() -> None:
+    for name, call in (("save", History().save), ("load", History.load)):
+        text = f"History.{name}(path) expects a path; got 3. Write 'history.json', or a Path."
+        with pytest.raises(TypeError, match=re.escape(text)):
+            call(3)

@@ -158,7 +158,7 @@ def test_callbacks_are_closed_when_one_of_them_raises() -> None:
 
 @pytest.mark.parametrize(("make", "asked"), [
     (lambda folder: EarlyStopping("loss", restore_best_weights=True), "model.module"),
-    (lambda folder: ModelCheckpoint(folder / "net"), "model.batch"),
+    (lambda folder: ModelCheckpoint(folder / "net"), "model.check_savable"),
     (lambda folder: BackupAndRestore(folder / "backup"), "model.run"),
     (lambda folder: SwapEMAWeights(), "model.optimizer.use_ema"),
 ], ids=["EarlyStopping", "ModelCheckpoint", "BackupAndRestore", "SwapEMAWeights"])  # fmt: skip

@@ -591,3 +591,10 @@ def test_a_list_of_callbacks_serves_loops_of_ones_own() -> None:
         "on_backward_end 0", "on_train_batch_end 0", "close",
     ]  # fmt: skip
     assert second.logs_of("on_train_batch_end") == [{"loss": 1.0}]
+
+
+def test_batch_hooks_of_a_list_run_outside_inference_mode_too() -> None:
+    recorder = Recorder()
+    with torch.inference_mode():
+        CallbackList(recorder).on_train_batch_end(0, {})
+    assert recorder.inference == {"on_train_batch_end": False}

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from kerasish.callbacks import History
-from kerasish.plots import Panel, curves
+from kerasish.plots import Panel, curves, save_picture
 
 ROOT = Path(__file__).parent.parent
 
@@ -148,3 +148,8 @@ def test_without_matplotlib_the_error_says_how_to_install_it(monkeypatch) -> Non
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     with pytest.raises(ImportError, match=r"pip install 'kerasish\[examples\]'"):
         curves([Panel("loss", {"training": ([1], [1.0])})])
+
+
+def test_what_is_no_path_is_refused_with_the_name_of_a_picture() -> None:
+    with pytest.raises(TypeError, match=r"History.plot\(path\) expects .* 3. Write 'history.png'"):
+        save_picture("History.plot(path)", None, 3)

@@ -33,13 +33,18 @@ class ModelFileError(ValueError):
         return f"{self.path!r} cannot be loaded: {self.entry} {self.reason}{end}{self.fix}"
 
 
-def check_path(who: str, path: Any) -> str:
+def check_path(who: str, path: Any, example: str = "net.safetensors") -> str:
     """Hands a path back as text if it can be one.
 
     Raises: TypeError for what is no path; ValueError for one with a zero character.
+
+    Args:
+        who: the argument that it is, for errors.
+        path: what it was given.
+        example: a name that would do there.
     """
     if not isinstance(path, str | os.PathLike) or not isinstance(name := os.fspath(path), str):
-        raise TypeError(f"{who} expects a path; got {path!r}. Write 'net.safetensors', or a Path.")
+        raise TypeError(f"{who} expects a path; got {path!r}. Write {example!r}, or a Path.")
     if "\0" in name:
         raise ValueError(f"{who} expects a path without '\\0'; got {name!r}. Take it out.")
     return name

@@ -29,12 +29,20 @@ PLAIN = ("iterations", "gathered_batches", "gathered_rows", "learning_rate")
 def write_model(path: FilePath, model: Any) -> None:
     """Writes a model with everything that further training depends on.
 
-    Raises: as `encode_net` and `write_file`, before anything is written.
+    Raises: as `encode_model` and `write_file`, before anything is written.
+    """
+    write_file(path, "model", *encode_model(model))
+
+
+def encode_model(model: Any) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """The configuration and the tensors of a model's file.
+
+    Raises: as `encode_net`; ValueError for parameters called as what a file adds to them.
     """
     net, tensors = encode_net(model.module)
     training, slots = _encode_training(model) if model.compiled else (None, {})
     counters = {name: getattr(model, name) for name in COUNTERS}
-    write_file(path, "model", {"net": net, "training": training, **counters}, tensors | slots)
+    return {"net": net, "training": training, **counters}, tensors | slots
 
 
 def _encode_training(model: Any) -> tuple[dict[str, Any], dict[str, Tensor]]:

@@ -300,3 +300,16 @@ def test_it_works_in_a_loop_of_ones_own(tmp_path: Path) -> None:
     hooks.on_epoch_end(0, {"a": 1.0})
     hooks.close()
     assert rows(tmp_path / "log.csv") == [["epoch", "a"], ["0", "1.0"]]
+
+
+def test_append_goes_on_in_a_file_that_excel_has_saved(tmp_path: Path) -> None:
+    (tmp_path / "log.csv").write_bytes("epoch;a\r\n0;1\r\n".encode("utf-8-sig"))
+    feed(CSVLogger(tmp_path / "log.csv", ";", append=True), {"a": 3}, first=1)
+    assert (tmp_path / "log.csv").read_bytes() == b"\xef\xbb\xbfepoch;a\r\n0;1\r\n1;3\n"
+
+
+def test_what_is_no_path_or_no_yes_or_no_is_refused() -> None:
+    with pytest.raises(TypeError, match=r"CSVLogger\(filename\) expects a path; got 3. Write 'log"):
+        CSVLogger(3)
+    with pytest.raises(ValueError, match=r"CSVLogger\(append\) expects True or False; got 'a'"):
+        CSVLogger("log.csv", append="a")

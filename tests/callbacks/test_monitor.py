@@ -1,12 +1,13 @@
 """Callbacks that watch a number: their settings, and its direction, with several outputs too."""
 
 import re
+from functools import partial
 
 import pytest
 import torch
 
 from kerasish import Model
-from kerasish.callbacks import Callback, EarlyStopping
+from kerasish.callbacks import Callback, EarlyStopping, ModelCheckpoint, ReduceLROnPlateau
 from kerasish.containers import Graph, Input
 from kerasish.layers import Linear
 
@@ -63,7 +64,16 @@ def test_the_direction_of_a_number_that_a_callback_logs_is_asked_for() -> None:
     ("start_from_epoch", None, "expects a whole number of at least 0; got None."),
     ("baseline", "0.5", "expects a finite number; got '0.5'. None asks for no baseline."),
     ("baseline", float("nan"), "expects a finite number; got nan."),
+    ("restore_best_weights", "yes", "expects True or False; got 'yes'."),
+    ("restore_best_weights", 1, "expects True or False; got 1."),
 ])
 def test_settings_out_of_range_are_refused(argument: str, value, says: str) -> None:
     with pytest.raises(ValueError, match=re.escape(f"EarlyStopping({argument}) {says}")):
         EarlyStopping(**{argument: value})
+
+
+@pytest.mark.parametrize("make", [EarlyStopping, ReduceLROnPlateau, partial(ModelCheckpoint, "x")])
+@pytest.mark.parametrize("monitor", [None, 3, ["loss"]], ids=str)
+def test_a_monitor_that_is_no_name_is_refused(monitor, make) -> None:
+    with pytest.raises(TypeError, match=r"\(monitor\) expects a name in the logs; got .*Write"):
+        make(monitor=monitor)

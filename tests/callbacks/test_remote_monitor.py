@@ -153,7 +153,7 @@ def test_a_server_that_does_not_answer_is_given_up_in_time(server: Server, capsy
 
 
 def test_an_address_that_no_request_can_have_is_a_failure(capsys) -> None:
-    assert len(fit(RemoteMonitor("http://127.0.0.1:1", "a\nb"))["loss"]) == 2
+    assert len(fit(RemoteMonitor("http://a..b"))["loss"]) == 2
     assert "RemoteMonitor" in capsys.readouterr().err
 
 
@@ -169,13 +169,21 @@ def test_root_and_path_meet_in_one_slash(root: str, path: str) -> None:
     assert RemoteMonitor(root, path).url == "http://a:1/b/"
 
 
+@pytest.mark.parametrize("root", ["http://[::1]:8000", "https://bücher.example", "http://a/b?c=d"])
+def test_what_an_address_may_be_is_taken(root: str) -> None:
+    headers = {"Authorization": "Bearer a-b_c.d=", "X-Name": "Bücher\tund mehr"}
+    assert RemoteMonitor(root, headers=headers).headers == headers
+
+
 def test_a_trial_run_leaves_it_out() -> None:
     assert RemoteMonitor.leaves_traces
 
 
 @pytest.mark.parametrize(
     "root",
-    ["localhost:9000", "ftp://localhost", "file:///tmp/x", "http://", "", None, 9000, "http:/x"],
+    ["localhost:9000", "ftp://localhost", "file:///tmp/x", "http://", "", None, 9000, "http:/x",
+     "http://a:99999999", "http://a:0", "http://a:b", "http://a:-1", "http://[::1", "http://a b",
+     "http://a\r\nHost: b", "http://a\n"],
     ids=repr,
 )
 def test_a_root_that_is_no_address_is_refused(root) -> None:
@@ -187,6 +195,16 @@ def test_a_root_that_is_no_address_is_refused(root) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        ({"path": "/a\nb"}, r"\(path\) expects what an address may hold.*urllib.parse.quote"),
+        ({"path": "/a b"}, r"\(path\) expects what an address may hold"),
+        ({"path": "/ä"}, r"\(path\) expects what an address may hold"),
+        ({"headers": {"a": "b\r\nc: d"}}, r"\(headers\) expects names of letters"),
+        ({"headers": {"a": "b\n"}}, r"\(headers\) expects names of letters"),
+        ({"headers": {"a": "€"}}, r"\(headers\) expects names of letters"),
+        ({"headers": {"a b": "c"}}, r"\(headers\) expects names of letters"),
+        ({"headers": {"a\r\n": "c"}}, r"\(headers\) expects names of letters"),
+        ({"headers": {"": "c"}}, r"\(headers\) expects names of letters"),
+        ({"send_as_json": "yes"}, r"\(send_as_json\) expects True or False; got 'yes'"),
         ({"path": 3}, r"\(path\) expects text; got 3"),
         ({"field": None}, r"\(field\) expects text; got None"),
         ({"headers": {"a": 1}}, r"\(headers\) expects text by names; got {'a': 1}"),

@@ -184,13 +184,63 @@ def test_a_pass_within_a_pass_swaps_once() -> None:
     fit(model, epochs=1)
     model.train_on_batch(X, Y)
     raw, mean = state(model), averages(model)
-    swap.set_model(model)
-    swap.on_test_begin({})
-    swap.on_predict_begin({})
-    swap.on_predict_end({})
+    outer = CallbackList(swap, model)
+    outer.on_test_begin({})
+    inner = CallbackList(swap, model)
+    inner.on_predict_begin({})
+    inner.on_predict_end({})
+    inner.close()
     assert same(state(model), mean), "the outer pass still runs"
-    swap.on_test_end({})
+    outer.on_test_end({})
     assert same(state(model), raw)
+
+
+class Evaluates(Callback):
+    """Evaluates with a callback that fit has, too; on other data where it is to fail."""
+
+    def __init__(self, swap: SwapEMAWeights, fails: str = "") -> None:
+        self.swap, self.fails = swap, fails
+
+    def on_epoch_end(self, epoch, logs=None) -> None:
+        x = torch.ones(4, 7) if self.fails == "before" else X
+        callbacks = [self.swap, *([self] if self.fails else [])]
+        try:
+            self.model.evaluate(x, Y[: len(x)], verbose=0, callbacks=callbacks)
+        except ValueError:
+            assert self.fails
+
+    def on_test_batch_end(self, batch, logs=None) -> None:
+        if self.fails == "within":
+            raise ValueError("no")
+
+
+@pytest.mark.parametrize("fails", ["", "before", "within"])
+@pytest.mark.parametrize("swap_on_epoch", [False, True])
+def test_an_evaluate_within_fit_leaves_what_is_in(swap_on_epoch: bool, fails: str) -> None:
+    swap, expected = SwapEMAWeights(swap_on_epoch), raw_run()
+    watch, model = Watches("on_epoch_end", "on_epoch_begin"), compiled()
+    fit(model, swap, Evaluates(swap, fails), watch)
+    for index, (raw, mean) in enumerate(expected):
+        assert same(watch.seen["on_epoch_end"][index][swap_on_epoch], raw)
+        assert same(watch.seen["on_epoch_end"][index][not swap_on_epoch], mean)
+        if index:
+            assert same(watch.seen["on_epoch_begin"][index][0], expected[index - 1][0])
+    assert swap.state_dict() == {"swapped": False} and "loss" in swap.params["logs"]
+    assert swap.params["epochs"] == 3, "those of fit, not those of the evaluate within it"
+
+
+@pytest.mark.parametrize("fails", ["", "before", "within"])
+def test_weights_are_back_when_training_raises_after_an_evaluate_within_it(fails: str) -> None:
+    swap, model, stops = SwapEMAWeights(True), compiled(), Callback()
+
+    def stop(*_) -> None:
+        raise KeyError("no")
+
+    stops.on_epoch_end = stop
+    watch = Watches("on_train_batch_end")
+    with pytest.raises(KeyError):
+        fit(model, watch, swap, Evaluates(swap, fails), stops)
+    assert same(state(model), watch.seen["on_train_batch_end"][-1][0])
 
 
 def test_no_batch_pays_for_it() -> None:

@@ -7,46 +7,9 @@ from kerasish import Model
 from kerasish.callbacks import Callback, LambdaCallback, TerminateOnNaN
 from kerasish.layers import BatchNorm1d, Linear, Tanh
 from kerasish.losses import MSE
-from kerasish.module import Module
 from kerasish.optimizers import SGD, Adam
+from tests.callbacks.diverges import INF, NAN, Breaks, Odd, compiled, data, fit, said
 from tests.callbacks.states import same
-
-NAN, INF = float("nan"), float("inf")
-
-
-class Breaks(Module):
-    """The identity, but its gradient is another one from a given call on."""
-
-    returns_view = False
-
-    def __init__(self, value: float, after: int = 0) -> None:
-        self.value, self.left = value, after
-
-    def forward(self, x):
-        return x * 1
-
-    def backward(self, dy):
-        self.left -= 1
-        return dy * (self.value if self.left < 0 else 1.0)
-
-
-def compiled(*modules: Module, optimizer=None, loss="mse") -> Model:
-    model = Model(*(modules or (Linear(3), Tanh(), Linear(1))), device="cpu")
-    model.compile(optimizer or Adam(0.01, weight_decay=0.1), loss)
-    return model
-
-
-def data(bad: float | None = None, batch: int = 3):
-    """Eight batches of two; one of them holds a bad number."""
-    x = torch.linspace(-1, 1, 16).view(16, 1)
-    if bad is not None:
-        x[2 * batch] = bad
-    return x, torch.linspace(-1, 1, 16).view(16, 1)
-
-
-def fit(model: Model, *callbacks: Callback, bad: float | None = NAN, **arguments):
-    options = {"epochs": 3, "batch_size": 2, "shuffle": False, "verbose": 0, "seed": 0} | arguments
-    return model.fit(*data(bad), callbacks=list(callbacks), **options)
 
 
 class Before(Callback):
@@ -77,7 +40,7 @@ def test_training_ends_with_the_last_good_weights(optimizer, bad: float) -> None
     assert same(before.weights, model.module.state_dict())
     for slots in model.optimizer.state.values():
         assert all(slot.isfinite().all() for slot in slots.values())
-    assert callback._weights is None, "the copy is let go"
+    assert callback._before is None, "the copy is let go"
 
 
 def test_without_it_the_weights_would_be_lost() -> None:
@@ -101,12 +64,6 @@ def test_good_training_is_left_as_it_is() -> None:
     assert not getattr(watched, "diverged", False) and not watched.stop_training
 
 
-def said(capsys: pytest.CaptureFixture[str]) -> str:
-    lines = capsys.readouterr()
-    assert lines.out == "" and len(lines.err.splitlines()) == 1
-    return lines.err
-
-
 def test_it_names_the_batch_and_counts_as_the_progress_line_does(capsys) -> None:
     model = compiled(Linear(3), Tanh(), Breaks(NAN, after=8 + 2), Linear(1))
     fit(model, TerminateOnNaN(), bad=None)
@@ -126,8 +83,9 @@ def test_it_names_running_statistics_that_were_spoilt(capsys) -> None:
     model = compiled(Linear(3), BatchNorm1d(), Linear(1))
     fit(model, TerminateOnNaN())
     message = said(capsys)
-    assert "the first module with a value that is not finite is BatchNorm1d() at '1'" in message
-    assert "(running_mean)" in message and "backward" not in message
+    assert "Linear(3) at '0' is the first whose output is not finite" in message
+    assert "not finite any more is BatchNorm1d() at '1' (running_mean)" in message
+    assert "backward" not in message
 
 
 def test_it_names_weights_that_an_update_has_made_too_large(capsys) -> None:
@@ -142,25 +100,12 @@ def test_a_single_module_is_named_too(capsys) -> None:
     assert "Linear(1)" in said(capsys)
 
 
-class Odd(MSE):
-    """A loss that is what it is told, with good gradients."""
-
-    def __init__(self, value: float, after: int) -> None:
-        super().__init__()
-        self.value, self.left = value, after
-
-    def forward(self, y_pred, y_true, sample_weight=None):
-        self.left -= 1
-        loss = super().forward(y_pred, y_true, sample_weight)
-        return loss * self.value if self.left < 0 else loss
-
-
 @pytest.mark.parametrize("value", [NAN, INF, -INF], ids=str)
 def test_a_loss_that_is_not_finite_ends_training_though_gradients_are(value, capsys) -> None:
     model, before = compiled(loss=Odd(value, after=8 + 4)), Before()
     fit(model, before, TerminateOnNaN(), bad=None)
     message = said(capsys)
-    assert f"Batch 5 of epoch 2: the loss is {value}; weights and gradients are finite" in message
+    assert f"Batch 5 of epoch 2: the loss is {value}; the predictions are finite, but" in message
     assert before.batches == 13 and model.diverged
     assert same(before.weights, model.module.state_dict())
 
@@ -251,3 +196,8 @@ def test_a_run_that_goes_on_within_an_epoch_counts_from_there(capsys) -> None:
     callback.on_epoch_resume(4, 2)
     callback._end(5, "the loss is nan")
     assert "Batch 6 of epoch 5" in said(capsys)
+
+
+def test_what_is_no_yes_or_no_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"TerminateOnNaN\(raise_error\) expects True or False"):
+        TerminateOnNaN("yes")

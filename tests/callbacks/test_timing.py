@@ -1,12 +1,15 @@
 """Timing, with a clock that a test sets."""
 
+import csv
+import itertools
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import torch
 
 from kerasish import Model
-from kerasish.callbacks import Callback, EarlyStopping, LambdaCallback, Timing, timing
+from kerasish.callbacks import Callback, CSVLogger, EarlyStopping, LambdaCallback, Timing, timing
 from kerasish.layers import Linear
 
 
@@ -33,11 +36,12 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return clock
 
 
-def fit(*callbacks: Callback, **arguments):
+def fit(*callbacks: Callback, whole: bool = False, **arguments):
     model, x = Model(Linear(1), device="cpu"), torch.ones(10, 1)
     model.compile("sgd", "mse")
-    options = {"batch_size": 4, "epochs": 2, "verbose": 0} | arguments
-    return model.fit(x, x, callbacks=list(callbacks), **options).history
+    options = {"x": x, "y": x, "batch_size": 4, "epochs": 2, "verbose": 0} | arguments
+    history = model.fit(callbacks=list(callbacks), **options)
+    return history if whole else history.history
 
 
 def test_time_and_speed_of_each_epoch(clock: Clock) -> None:
@@ -104,3 +108,45 @@ def test_a_monitor_may_watch_it(clock: Clock) -> None:
     slow = LambdaCallback(on_train_batch_end=clock.wait(0.5))
     stop = EarlyStopping("samples_per_second", mode="max", patience=2)
     assert len(fit(Timing(), slow, stop, epochs=9)["seconds"]) == 3
+
+
+def test_only_what_a_run_will_log_is_declared(clock: Clock, tmp_path: Path) -> None:
+    class Sees(Callback):
+        def on_train_begin(self, logs=None) -> None:
+            self.names = self.params["logs"]
+
+    def declared(**arguments) -> set[str]:
+        sees = Sees()
+        history = fit(Timing(), sees, CSVLogger(tmp_path / "log.csv"), **arguments)
+        assert set(sees.names) == set(history)
+        assert "NA" not in (tmp_path / "log.csv").read_text()
+        return set(sees.names) - {"loss", "val_loss"}
+
+    x = torch.ones(4, 1)
+    always = {"seconds", "batches_per_second"}
+    assert declared() == {*always, "samples_per_second"}
+    assert declared(validation_data=(x, x)) == set(Timing.adds_to_logs)
+    batches = itertools.repeat((x, x))
+    assert declared(x=batches, y=None, batch_size=None, steps_per_epoch=2) == always
+
+
+def test_a_monitor_of_validation_s_time_needs_validation() -> None:
+    with pytest.raises(ValueError, match="'validation_seconds'"):
+        fit(Timing(), EarlyStopping("validation_seconds", mode="min"))
+
+
+def test_samples_are_known_on_average_where_an_epoch_is_no_pass(clock: Clock) -> None:
+    slow = LambdaCallback(on_train_batch_end=clock.wait(0.5))
+    history = fit(Timing(), slow, steps_per_epoch=6)  # of batches of 4, 4 and 2
+    assert history["samples_per_second"] == pytest.approx([20 / 3.0] * 2)
+
+
+def test_a_run_that_is_told_again_is_not_timed(clock: Clock, tmp_path: Path) -> None:
+    slow = LambdaCallback(on_train_batch_end=clock.wait(0.5))
+    plain, timed = (fit(*callbacks, whole=True) for callbacks in ([slow], [Timing(), slow]))
+    for history, names in ((plain, ["loss"]), (timed, list(timed.history))):
+        history.replay([Timing(), CSVLogger(tmp_path / "log.csv")])
+        rows = list(csv.DictReader((tmp_path / "log.csv").read_text().splitlines()))
+        assert list(rows[0]) == ["epoch", *names]
+        for name in names:
+            assert [float(row[name]) for row in rows] == history.history[name]
