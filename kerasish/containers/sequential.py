@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 
 from kerasish.containers.steps import steps
 from kerasish.module import Module
+from kerasish.node import Node
 from kerasish.parameter import Parameter
 from kerasish.places import note_place, require_dx, require_dy
 from kerasish.trees import shape_of
@@ -164,6 +165,8 @@ def _instead_of(layer: Any) -> str:
         return f"Write {layer.__name__}(...)."
     if isinstance(layer, str):
         return "Write the layer itself, ReLU() for instance."
+    if isinstance(layer, Node):
+        return "Make a Graph of it: Graph(inputs, outputs)."
     if type(layer).__module__.startswith("torch."):
         return "Make one of it with kerasish.export.from_torch."
     return "Wrap it in one."

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from kerasish.containers import Sequential
+from kerasish.containers import Input, Sequential
 from kerasish.gradcheck import check_gradients
 from kerasish.layers import Dropout, Flatten, LeakyReLU, Linear, ReLU, Sigmoid, Tanh
 from kerasish.module import Module
@@ -66,8 +66,9 @@ def test_modules_come_one_by_one_or_in_lists() -> None:
 
 @pytest.mark.parametrize(("argument", "shown"), [
     (ReLU, r"Write ReLU\(\.\.\.\)"), ([Linear(3), Tanh], r"Write Tanh\(\.\.\.\)"),
-    (torch.relu, "got <built-in"), ("relu", "got 'relu'"), (None, "got None"), (3, "got 3"),
-], ids=["class", "class in a list", "function", "name", "None", "number"])
+    (torch.relu, "got <built-in"), ("relu", r"'relu'.*ReLU\(\)"), (None, "got None"), (3, "got 3"),
+    (torch.nn.ReLU(), r"kerasish\.export\.from_torch"), (Input((3,)), r"Graph\(inputs, outputs\)"),
+], ids=["class", "class in a list", "function", "name", "None", "number", "of torch", "node"])
 def test_what_is_no_module_is_refused(argument: Any, shown: str) -> None:
     with pytest.raises(TypeError, match=r"Sequential\(layers\) expects modules; got") as error:
         Sequential(argument)
