@@ -45,7 +45,7 @@ def _encode_training(model: Any) -> tuple[dict[str, Any], dict[str, Tensor]]:
         numbers = {**{name: state[name] for name in PLAIN}, "schedule": optimizer.schedule}
         paths = [path for path, _ in model.module.named_parameters()]
         kept = state["slots"] | ({"gradients": state["gradients"]} if state["gradients"] else {})
-        slots = {f"optimizer.{slot}.{path}": value for slot, values in kept.items()
+        slots = {f"optimizer:{slot}.{path}": value for slot, values in kept.items()
                  for path, value in zip(paths, values, strict=True)}
     arguments = {"compile": dict(model.compile_arguments), "optimizer": numbers}
     training, tensors = encode(arguments, "training")
@@ -67,7 +67,7 @@ def read_model(path: FilePath) -> Stored:
         for name in COUNTERS:
             check_count(name, stored.configuration[name])
     trains = stored.configuration["training"] is not None
-    used = ("config.net.", *(("config.training.", "optimizer.") if trains else ()))
+    used = ("config:net.", *(("config:training.", "optimizer:") if trains else ()))
     _refuse_unused(stored, (name for name in stored.shapes
                             if name.startswith(OTHERS) and not name.startswith(used)))
     return stored
@@ -134,7 +134,7 @@ def _slots(model: Any, stored: Stored, numbers: Mapping[str, Any]) -> dict[str, 
     """The optimizer's tensors, in the order of its parameters."""
     names = [*model.optimizer.kept, *(["gradients"] if numbers["gathered_batches"] else [])]
     paths = [path for path, _ in model.module.named_parameters()]
-    kept = {slot: [f"optimizer.{slot}.{path}" for path in paths] for slot in names}
+    kept = {slot: [f"optimizer:{slot}.{path}" for path in paths] for slot in names}
     every = {name for row in kept.values() for name in row}
     if odd := {name for name in stored.shapes if name.startswith(OTHERS[1])} - every:
         raise ValueError(f"expects the slots {', '.join(names)}; got tensor {min(odd)!r} besides")

@@ -21,8 +21,9 @@ FOR_ONE: dict[str, Any] = {
     "trainable": bool, "decay": bool, "learning_rate_multiplier": float,
     "regularizer": Regularizer | None, "constraint": Constraint | None,
 }  # fmt: skip
-OTHERS = ("config.", "optimizer.")
-"""How the names of a model file's tensors begin that are no state of the net."""
+OTHERS = ("config:", "optimizer:")
+"""How the names of a model file's tensors begin that are no state of the net: no name of an
+attribute has such a sign."""
 
 
 # ---- writing ------------------------------------------------------------------------------------

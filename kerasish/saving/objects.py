@@ -36,7 +36,7 @@ AGAIN = "Save the model again, or take a file whose origin you know."
 def encode(tree: Any, family: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """Plain values, and among them modules, losses, metrics, optimizers, schedules and so on.
 
-    Returns: JSON, and the tensors among the settings as "config.<family>.0" and so on.
+    Returns: JSON, and the tensors among the settings as "config:<family>.0" and so on.
     Raises: TypeError for functions and other objects, naming the place and what to write instead;
         ValueError for two classes of one name, and for nets too large to be read again.
     """
@@ -85,7 +85,7 @@ class _Encoder(Packer):
         return self._places[id(value)]
 
     def _keep(self, tensor: Tensor, place: tuple[str, ...]) -> str:
-        name = f"config.{self.family}.{len(self.tensors)}"
+        name = f"config:{self.family}.{len(self.tensors)}"
         self.tensors[name] = tensor
         return name
 
@@ -138,7 +138,7 @@ def decode(
             made.append(_make(row["class"], cls, row["config"], used, made, extent))
     with refused(path, f"the {entry}"):
         tree = _values(stored["tree"], used, made)
-    if odd := used.unused(f"config.{entry}."):
+    if odd := used.unused(f"config:{entry}."):
         raise ModelFileError(path, f"tensor {odd[0]!r}", f"is among the settings of the {entry}, "
                              "which do not use it", AGAIN)
     return tree

@@ -91,7 +91,7 @@ def corpus(configuration: dict[str, Any], tensors: dict[str, Any]) -> Iterator[t
         yield f"without {name}", (configuration, {k: v for k, v in tensors.items() if k != name})
         yield f"another shape of {name}", (configuration, tensors | {name: torch.ones(7, 7)})
         yield f"integers as {name}", (configuration, tensors | {name: tensors[name].to(torch.int8)})
-    for name in ("3.weight", "optimizer.x.0.weight", "config.net.0", "../x", "__class__"):
+    for name in ("3.weight", "optimizer:x.0.weight", "config:net.0", "../x", "__class__"):
         yield f"one more, {name}", (configuration, tensors | {name: torch.ones(2)})
 
 

@@ -204,8 +204,8 @@ def test_the_same_model_gives_the_same_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("name", "compiled"), [
-    ("config.net.0", True), ("config.training.7", True), ("config.0", True), ("more", True),
-    ("optimizer.m.more", True), ("config.training.0", False), ("optimizer.m.0.weight", False),
+    ("config:net.0", True), ("config:training.7", True), ("config:0", True), ("more", True),
+    ("optimizer:m.more", True), ("config:training.0", False), ("optimizer:m.0.weight", False),
 ])  # fmt: skip
 def test_tensors_that_nothing_uses_are_refused_by_name(name, compiled, tmp_path: Path) -> None:
     model = net()
@@ -221,20 +221,48 @@ def test_tensors_that_nothing_uses_are_refused_by_name(name, compiled, tmp_path:
 
 
 class Named(Module):
-    """y = 2 x, with a part whose name files need for something else."""
+    """Two parts, one after the other, under names that mean something in files, too."""
 
-    def __init__(self, name: str) -> None:
-        setattr(self, name, layers.Linear(2))
+    def __init__(self, first: str, second: str) -> None:
+        self.names = first, second
+        for name in self.names:
+            setattr(self, name, layers.Linear(2))
 
     def build(self, shape: Any) -> Any:
         for part in self.children():
-            part.build(shape)
-        return super().build(shape)
+            shape = part.build(shape)
+        return shape
+
+    def forward(self, x: Any) -> Any:
+        for part in self.children():
+            x = part(x)
+        return x
+
+    def backward(self, dy: Any) -> Any:
+        for part in reversed(list(self.children())):
+            dy = part.backward(dy)
+        return dy
 
 
-@pytest.mark.parametrize("name", ["config", "optimizer"])
+def test_parts_may_be_called_what_files_call_theirs(tmp_path: Path) -> None:
+    model = Model(Named("optimizer", "config"), device="cpu")
+    model.compile(optimizers.Adam(schedules.PiecewiseConstantDecay([1], np.array([0.1, 0.2]))),
+                  "mse")
+    model.fit(X, X[:, :2], verbose=0, seed=0)
+    model.save(tmp_path / "net")
+    loaded = Model.load(tmp_path / "net", custom=(Named,), device="cpu")
+    other = Model(Named("optimizer", "config"), device="cpu")
+    other.build((4,))
+    other.load_weights(tmp_path / "net")
+    assert values(loaded) == values(other) == values(model)
+    for each in (model, loaded):
+        each.fit(X, X[:, :2], verbose=0, seed=1)
+    assert values(loaded) == values(model)
+
+
+@pytest.mark.parametrize("name", ["config:net", "optimizer:x"])
 def test_names_that_files_need_are_refused_when_saving(name: str, tmp_path: Path) -> None:
-    model = Model(Named(name), device="cpu")
+    model = Model(Named(name, "other"), device="cpu")
     model.build((4,))
     with pytest.raises(ValueError, match=f"got '{name}.weight'. Rename the module's attribute"):
         model.save(tmp_path / "net")
