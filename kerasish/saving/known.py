@@ -37,6 +37,9 @@ MAY_HOLD: Mapping[type, tuple[type, ...]] = {
     Constraint: (Constraint,),
 }
 """Kind → the kinds that may be among its settings."""
+UNSAVED = (layers.Lambda, metrics.ElementwiseMean, metrics.FunctionMetric, metrics.Held,
+           metrics.Mean, metrics.ScikitMetric, constraints.NormConstraint)
+"""What is made of functions, which no file holds, or says nothing without a class of one's own."""
 
 
 def _exported() -> dict[str, type]:
@@ -47,7 +50,7 @@ def _exported() -> dict[str, type]:
     for place in places:
         family = place.__name__.rpartition(".")[2]
         found |= {f"{family}.{value.__name__}": value for value in vars(place).values()
-                  if isinstance(value, type) and is_saved(value)
+                  if isinstance(value, type) and is_saved(value) and value not in UNSAVED
                   and f"{value.__module__}.".startswith(f"{place.__name__}.")}
     return found
 

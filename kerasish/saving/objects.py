@@ -20,7 +20,7 @@ from kerasish.node import Node
 from kerasish.registry import nearest
 from kerasish.saving.errors import ModelFileError
 from kerasish.saving.extent import Extent
-from kerasish.saving.known import check_slot, name_in_file, with_custom
+from kerasish.saving.known import UNSAVED, check_slot, name_in_file, with_custom
 from kerasish.saving.plain import Packer, Used, unpack_part
 from kerasish.trees import is_shape, leaves, mapped_shapes
 
@@ -78,6 +78,8 @@ class _Encoder(Packer):
             self._extent.grant(settings, _flat(settings))
             config = {key: self.pack(part, (*place[-3:], type(value).__name__, key))
                       for key, part in settings.items()}
+            if type(value) in UNSAVED:
+                raise self._refusal(value, place)
             self._extent.add(value)
             self._places[id(value)] = len(self.rows)
             self._kept.append(value)
