@@ -9,8 +9,9 @@ import pytest
 import torch
 
 import kerasish
-from kerasish import Model, layers, optimizers, regularizers, schedules
+from kerasish import Model, Sequential, layers, optimizers, regularizers, schedules
 from kerasish.module import Module
+from kerasish.parameter import Parameter
 from kerasish.saving import ModelFileError, read_file, write_file
 
 X = np.random.RandomState(0).randn(48, 4).astype("float32")
@@ -267,6 +268,41 @@ def test_names_that_files_need_are_refused_when_saving(name: str, tmp_path: Path
     with pytest.raises(ValueError, match=f"got '{name}.weight'. Rename the module's attribute"):
         model.save(tmp_path / "net")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("module", "least"), [
+    (lambda: layers.LSTM(2, num_layers=5, bidirectional=True), 20),
+    (lambda: Sequential([layers.Linear(4) for _ in range(7)]), 7),
+    (lambda: layers.TransformerEncoder(layers.TransformerEncoderLayer(nhead=2), 3), 18),
+])  # fmt: skip
+def test_layers_without_tensors_are_refused_before_they_are_built(
+    module: Any, least: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = Model(module(), device="cpu")
+    model.build((3, 4))
+    model.save(tmp_path / "net")
+    stored = read_file(tmp_path / "net", ("model",))
+    monkeypatch.setattr(Parameter, "__init__", None)  # whoever builds one anyway fails otherwise
+    write_file(tmp_path / "less", "model", stored.configuration, {})
+    with pytest.raises(ModelFileError, match=f"expects {least} tensors at least for its layers; "
+                                             "got 0"):
+        Model.load(tmp_path / "less", device="cpu")
+
+
+def test_a_container_of_ones_own_may_leave_parts_unbuilt(tmp_path: Path) -> None:
+    class Half(Named):
+        def __init__(self, first: str, second: str) -> None:
+            super().__init__(first, second)
+            self.spare = tuple(layers.Linear(1) for _ in range(9))
+
+        def build(self, shape: Any) -> Any:
+            return getattr(self, self.names[0]).build(shape)
+
+    model = Model(Half("a", "b"), device="cpu")
+    model.build((4,))
+    model.save(tmp_path / "net")
+    loaded = Model.load(tmp_path / "net", custom=(Half,), device="cpu")
+    assert loaded.module.a.built and not loaded.module.b.built
 
 
 def test_an_object_is_no_answer_to_yes_or_no(tmp_path: Path) -> None:
