@@ -7,7 +7,10 @@ from typing import Any, Self
 import torch
 
 from kerasish.compiling import Compilable
-from kerasish.paths import state
+from kerasish.module import Module
+from kerasish.optimizers import Optimizer
+from kerasish.parameter import Parameter
+from kerasish.paths import state, values
 from kerasish.saving.errors import FilePath, ModelFileError, check_path
 from kerasish.saving.format import read_file, write_file
 from kerasish.saving.models import (
@@ -18,6 +21,7 @@ from kerasish.saving.models import (
     write_model,
 )
 from kerasish.saving.nets import OTHERS, decode_net, differences
+from kerasish.training import Trainer
 from kerasish.types import Device
 
 
@@ -31,7 +35,8 @@ class Savable(Compilable):
         may be saved before it is built or compiled, too.
 
         Raises: FileExistsError with overwrite=False if there is a file; TypeError for functions
-            and other things that data cannot say, naming their place; OSError if it cannot be
+            and other things that data cannot say, naming their place, and for a model with nets or
+            optimizers besides its own (see `require_nothing_left_out`); OSError if it cannot be
             written.
 
         Args:
@@ -49,7 +54,9 @@ class Savable(Compilable):
             ...     Model.load(f"{folder}/net.safetensors", device="cpu").module
             Linear(out_features=1)
         """
-        write_model(_for_writing("Model.save", path, overwrite), self)
+        name = _for_writing("Model.save", path, overwrite)
+        require_nothing_left_out("Model.save", self)
+        write_model(name, self)
 
     @classmethod
     def load(
@@ -95,6 +102,7 @@ class Savable(Compilable):
             raise RuntimeError("Model.save_weights expects a model that is built; got one without "
                                "parameters. Call model.build(shape), or fit first.")
         name = _for_writing("Model.save_weights", path, overwrite)
+        require_nothing_left_out("Model.save_weights", self, weights_only=True)
         write_file(name, "weights", {}, self.module.state_dict())
 
     def load_weights(self, path: FilePath, strict: bool = True) -> list[str]:
@@ -130,6 +138,31 @@ class Savable(Compilable):
         with torch.inference_mode(False):
             self.module.load_state_dict({**own, **fitting})
         return sorted(given.keys() ^ own.keys() | (given.keys() - fitting.keys()))
+
+
+def require_nothing_left_out(who: str, model: Savable, weights_only: bool = False) -> None:
+    """Refuses a model with nets or optimizers among its attributes that its file would not hold.
+
+    A file holds `model.module` and the optimizer that `compile` was given. What belongs to these
+    may be among the attributes, too.
+
+    Raises: TypeError with the names of the others.
+
+    Args:
+        who: what is called, "Model.save" for instance.
+        model: the one to save.
+        weights_only: whether optimizers are not kept anyway.
+    """
+    kept = {id(each) for each in (model, *model.module.modules(), *model.module.parameters(),
+                                  getattr(model, "optimizer", None))}
+    kinds = (Module, Parameter, Trainer, *(() if weights_only else (Optimizer,)))
+    names = [name for kind in kinds for name, each in values(model, kind)
+             if id(each) not in kept and not name.startswith("compile_arguments.")]
+    if names:
+        raise TypeError(
+            f"{who} expects a model that is its module alone; got {type(model).__name__} with "
+            f"{', '.join(names)} besides, which its file would not hold. Keep a net of them by "
+            "Model(net).save(path), or the whole run by the callback BackupAndRestore.")
 
 
 def _for_writing(who: str, path: Any, overwrite: bool) -> str:

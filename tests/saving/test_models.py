@@ -323,3 +323,42 @@ def test_an_object_is_no_answer_to_yes_or_no(tmp_path: Path) -> None:
 
 def test_the_error_of_files_is_found_at_the_top() -> None:
     assert kerasish.ModelFileError is ModelFileError and "ModelFileError" in kerasish.__all__
+
+
+class Several(Model):
+    """A model with an attribute of one's own."""
+
+    def __init__(self, module: Any, device: Any = "auto", **own: Any) -> None:
+        super().__init__(module, device=device)
+        vars(self).update(own)
+
+
+def test_nets_and_optimizers_that_a_file_would_not_hold_are_named(tmp_path: Path) -> None:
+    more: dict[str, Any] = {
+        "generator": layers.Linear(2), "heads": [layers.Linear(1), layers.Linear(1)],
+        "scale": Parameter(torch.ones(1)), "other": net(), "its_optimizer": optimizers.SGD(0.1)}
+    model = Several(layers.Linear(1), device="cpu", **more)
+    model.build((4,))
+    nets = "generator, heads.0, heads.1, scale, other"
+    with pytest.raises(TypeError, match=f"got Several with {nets}, its_optimizer besides, which "
+                                        r"its file would not hold. Keep a net of them by Model\("):
+        model.save(tmp_path / "net")
+    with pytest.raises(TypeError, match=f"Several with {nets} besides.*or the whole run by the "
+                                        "callback BackupAndRestore"):
+        model.save_weights(tmp_path / "net")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_belongs_to_the_module_may_be_an_attribute_too(tmp_path: Path) -> None:
+    linear, rate = layers.Linear(1), optimizers.SGD(0.1)
+    linear.build((4,))
+    model = Several(Sequential(linear, layers.ReLU()), device="cpu", head=linear,
+                    weights=[linear.weight], mine=rate, note="x", loss_of_mine="mse")
+    model.compile(rate, "mse")
+    model.build((4,))
+    model.save(tmp_path / "net")
+    model.save_weights(tmp_path / "weights")
+    assert values(Several.load(tmp_path / "net", device="cpu")) == values(model)
+    model = Several(layers.ReLU(), device="cpu", mine=rate)
+    model.build((4,))
+    model.save_weights(tmp_path / "weights")  # which holds no optimizer anyway
