@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from kerasish.checks import check_number
+from kerasish.configured import argument_names, is_plain
 from kerasish.differentiable import Differentiable, saving
 from kerasish.hangings import Hangings, hang, hangings
 from kerasish.node import Node
@@ -26,7 +27,9 @@ def _build_once(build: Callable[[Any, Shape], Shape]) -> Callable[[Any, Shape], 
 
     def build_or_infer(self: "Module", shape: Shape) -> Shape:
         if not self.built:
+            before = dict(vars(self))
             self.output_shape = build(self, shape)
+            self._learned = _learned(self, before)
             self.input_shape, self.built = shape, True
             self._finish()
             load_awaited(self)
@@ -36,6 +39,13 @@ def _build_once(build: Callable[[Any, Shape], Shape]) -> Callable[[Any, Shape], 
 
     build_or_infer.__doc__ = build.__doc__
     return build_or_infer
+
+
+def _learned(module: "Module", before: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that build has filled in, `in_features` say: nobody set them."""
+    return {name: value for name in argument_names(type(module))[0]
+            if is_plain(value := vars(module).get(name, before)) and (
+                value is not before.get(name, before))}
 
 
 def _inferred(build: Callable[[Any, Shape], Shape], module: "Module", shape: Shape) -> Shape:
@@ -117,6 +127,7 @@ class Module(Differentiable):
     output_shape: Shape
     _buffer_names: tuple[str, ...] = ()
     _hangings: Hangings = ()
+    _learned: Mapping[str, Any] = MappingProxyType({})
     _set_for_all: Mapping[str, Any] = MappingProxyType({})
     _awaiting: tuple[Mapping[str, Tensor], Collection[str]] | None = None
 

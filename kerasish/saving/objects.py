@@ -4,10 +4,8 @@ Each object is one row, its class's name and its settings, and comes after the r
 so what is used at several places is one row, there are no circles, and reading is a plain loop.
 """
 
-import inspect
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import lru_cache
 from typing import Any
 
 import torch
@@ -22,6 +20,7 @@ from kerasish.saving.errors import ModelFileError
 from kerasish.saving.extent import Extent
 from kerasish.saving.known import UNSAVED, check_slot, name_in_file, with_custom
 from kerasish.saving.plain import Packer, Used, unpack_part
+from kerasish.saving.settings import made_from, present_config
 from kerasish.trees import is_shape, leaves, mapped_shapes
 
 DTYPES = {str(value).removeprefix("torch."): value for value in vars(torch).values()
@@ -108,7 +107,7 @@ def _config(value: Any) -> dict[str, Any]:
         return {"module": value.module, "inputs": value.inputs, "shape": value.shape}
     if type(value) is Sequential:
         return {"layers": value.layers}  # more may have been appended
-    return dict(value.get_config())
+    return present_config(value)
 
 
 # ---- reading ------------------------------------------------------------------------------------
@@ -167,29 +166,9 @@ def _make(
     parts = [part for part in _flat(config) if isinstance(part, Configured | Node)]
     check_slot(name, cls, parts)
     extent.grant(config, parts)
-    value = _node(**config) if cls is Node else _called(cls, config)
+    value = _node(**config) if cls is Node else made_from(cls, config)
     extent.add(value, parts)
     return value
-
-
-def _called(cls: Any, config: dict[str, Any]) -> Any:
-    """The class called with these settings, `*layers` among them."""
-    *before, last = _up_to_several(cls)
-    if last not in config:
-        return cls(**config)
-    rest = config.pop(last)
-    return cls(*(config.pop(each) for each in before), *rest, **config)
-
-
-@lru_cache(maxsize=512)
-def _up_to_several(cls: Any) -> tuple[str, ...]:
-    """The arguments of a class up to the one like `*layers`, or "" if it has none like that."""
-    _, *parameters = inspect.signature(cls.__init__).parameters.values()
-    names = [each.name for each in parameters]
-    for place, each in enumerate(parameters):
-        if each.kind is each.VAR_POSITIONAL:
-            return tuple(names[:place + 1])
-    return ("",)
 
 
 def _node(module: Any, inputs: Any, shape: Any) -> Node:
