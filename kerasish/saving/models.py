@@ -8,12 +8,14 @@ from torch import Tensor
 from kerasish.checks import check_count
 from kerasish.configured import Configured
 from kerasish.losses import Loss
+from kerasish.losses.several import OutputLosses
 from kerasish.metrics import Metric
 from kerasish.optimizers import Optimizer
 from kerasish.saving.errors import FilePath, ModelFileError
 from kerasish.saving.format import Stored, read_file, write_file
 from kerasish.saving.nets import OTHERS, encode_net
 from kerasish.saving.objects import AGAIN, decode, encode, refused
+from kerasish.saving.settings import changed_settings
 from kerasish.schedules import Schedule
 from kerasish.trees import leaves
 
@@ -47,9 +49,31 @@ def _encode_training(model: Any) -> tuple[dict[str, Any], dict[str, Tensor]]:
         kept = state["slots"] | ({"gradients": state["gradients"]} if state["gradients"] else {})
         slots = {f"optimizer:{slot}.{path}": value for slot, values in kept.items()
                  for path, value in zip(paths, values, strict=True)}
-    arguments = {"compile": dict(model.compile_arguments), "optimizer": numbers}
+    arguments = {"compile": _compile_arguments(model), "optimizer": numbers}
     training, tensors = encode(arguments, "training")
     return training, tensors | slots
+
+
+def _compile_arguments(model: Any) -> dict[str, Any]:
+    """What `compile` was given, and instead of a name what it stands for if that was set since.
+
+    Raises: ValueError for settings of what was made from one of several names.
+    """
+    arguments = dict(model.compile_arguments)
+    given = {id(each) for value in arguments.values() for each in leaves(value)}
+    several = isinstance(model.loss, OutputLosses)
+    made = [("optimizer", model.optimizer), *(
+        ("loss", each) for each in (
+            [part.loss for part in model.loss.parts] if several else [model.loss])), *(
+        ("metrics", getattr(each, "metric", each)) for each in model.metrics.values())]
+    for place, value in made:
+        if id(value) not in given and (changed := changed_settings(value)):
+            if place == "metrics" or (place == "loss" and several):
+                raise ValueError(f"Model.save expects {place} whose settings compile was given; "
+                                 f"got {', '.join(changed)} of a {type(value).__name__} that was "
+                                 f"set later. Give compile a {type(value).__name__} with that.")
+            arguments[place] = value
+    return arguments
 
 
 def read_model(path: FilePath) -> Stored:

@@ -18,9 +18,9 @@ from kerasish.node import Node
 from kerasish.registry import nearest
 from kerasish.saving.errors import ModelFileError
 from kerasish.saving.extent import Extent
-from kerasish.saving.known import UNSAVED, check_slot, name_in_file, with_custom
+from kerasish.saving.known import NAMES, UNSAVED, check_slot, name_in_file, with_custom
 from kerasish.saving.plain import Packer, Used, unpack_part
-from kerasish.saving.settings import made_from, present_config
+from kerasish.saving.settings import changed_settings, made_from, present_config
 from kerasish.trees import is_shape, leaves, mapped_shapes
 
 DTYPES = {str(value).removeprefix("torch."): value for value in vars(torch).values()
@@ -79,11 +79,24 @@ class _Encoder(Packer):
                       for key, part in settings.items()}
             if type(value) in UNSAVED:
                 raise self._refusal(value, place)
+            if isinstance(value, Module):
+                self._check_inner(value, type(value).__name__)
             self._extent.add(value)
             self._places[id(value)] = len(self.rows)
             self._kept.append(value)
             self.rows.append({"class": name, "config": config})
         return self._places[id(value)]
+
+    def _check_inner(self, module: Module, where: str) -> None:
+        """Refuses settings of parts that a module makes by itself, if they were set later."""
+        for name, part in module.named_children():
+            if id(part) not in self._places:
+                inner = f"{where}.{name}"
+                if type(part) in NAMES and (changed := changed_settings(part)):
+                    raise ValueError(f"Model.save expects settings that a file can hold; got "
+                                     f"{inner}.{min(changed)}, set on a part that {where} makes by "
+                                     "itself. Make the whole with it.")
+                self._check_inner(part, inner)
 
     def _keep(self, tensor: Tensor, place: tuple[str, ...]) -> str:
         name = f"config:{self.family}.{len(self.tensors)}"
