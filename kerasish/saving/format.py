@@ -41,7 +41,8 @@ PIECE = 2**20
 
 
 def write_file(
-    path: FilePath, kind: str, configuration: Mapping[str, Any], tensors: Mapping[str, Tensor]
+    path: FilePath, kind: str, configuration: Mapping[str, Any], tensors: Mapping[str, Tensor],
+    previous: FilePath | None = None,
 ) -> None:
     """Writes settings and tensors; the file is whole or not there (see `write_whole`).
 
@@ -56,6 +57,7 @@ def write_file(
         kind: "model", "weights" or "checkpoint".
         configuration: plain values, with strings as keys; tuples come back as lists.
         tensors: name → tensor, on any device.
+        previous: where the old file goes, in the same folder, once the new one is whole.
 
     Example:
         >>> import tempfile
@@ -75,7 +77,7 @@ def write_file(
             raise TypeError(f"write_file({argument}) expects a dict; got {value!r}. Give each part "
                             "a name.")
     header = _header(name, kind, configuration, tensors)
-    write_whole(path, _chunks(name, header, tensors))
+    write_whole(path, _chunks(name, header, tensors), previous)
 
 
 def _header(

@@ -38,8 +38,9 @@ def changed_settings(value: Configured) -> dict[str, Any]:
 
     Raises: as `present_config`.
     """
+    cls: Any = type(value)
     config = dict(value.get_config())
-    given = {**_defaults(type(value)), **config}
+    given = {**_defaults(cls), **config}
     changed = {name: vars(value)[name] for name in given
                if name in vars(value) and is_plain(vars(value)[name])}
     changed = _unlike(changed, given)

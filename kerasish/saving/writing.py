@@ -15,7 +15,9 @@ Bytes = bytes | bytearray | memoryview
 _being_written: set[str] = set()  # the temporary files of this process that are in use
 
 
-def write_whole(path: FilePath, chunks: Iterable[Bytes]) -> None:
+def write_whole(
+    path: FilePath, chunks: Iterable[Bytes], previous: FilePath | None = None
+) -> None:
     """Writes a file so that its path always holds all of the old content or all of the new.
 
     The chunks go into a temporary file beside it, which takes its place when it is safely on the
@@ -28,6 +30,8 @@ def write_whole(path: FilePath, chunks: Iterable[Bytes]) -> None:
     Args:
         path: the file.
         chunks: its content, piece by piece; a generator keeps little of it in memory.
+        previous: where the old file goes, in the same folder, once the new one is safely on the
+            disk; None leaves it nowhere. For a moment then it is there alone.
 
     Example:
         >>> import pathlib, tempfile
@@ -43,7 +47,7 @@ def write_whole(path: FilePath, chunks: Iterable[Bytes]) -> None:
         folder, base = os.path.split(target)
         _make(folder)
         _remove_stale(folder, base)
-        _write_beside(target, mode, chunks)
+        _write_beside(target, mode, chunks, previous)
     with naming(name, "it is written, but may not outlast a power cut. Write it again"):
         _settle(folder)
 
@@ -71,12 +75,16 @@ def _make(folder: str) -> None:
         _settle(os.path.dirname(folder))
 
 
-def _write_beside(target: str, mode: int, chunks: Iterable[Bytes]) -> None:
+def _write_beside(
+    target: str, mode: int, chunks: Iterable[Bytes], previous: FilePath | None
+) -> None:
     folder, base = os.path.split(target)
     temporary = os.path.join(folder, f".{base}.tmp-{os.getpid()}-{secrets.token_hex(8)}")
     _being_written.add(temporary)
     try:
         _write(temporary, mode, chunks)
+        if previous is not None and os.path.exists(target):
+            os.replace(target, previous)
         os.replace(temporary, target)
     except BaseException:
         with suppress(OSError):

@@ -123,6 +123,23 @@ def test_a_link_stays_and_its_file_is_written(old: bool, tmp_path: Path) -> None
     assert names(tmp_path) == ["link", "there"] and names(target.parent) == ["file"]
 
 
+def test_the_old_file_goes_where_it_is_told_once_the_new_one_is_whole(
+    tmp_path: Path, monkeypatch
+) -> None:
+    path, previous = tmp_path / "file", tmp_path / "previous"
+    write_whole(path, [b"1"], previous)
+    assert names(tmp_path) == ["file"]
+    for number in (b"2", b"3"):
+        write_whole(path, [number], previous)
+    assert (path.read_bytes(), previous.read_bytes()) == (b"3", b"2")
+    for wrong in ("fsync", "write", "close"):
+        with monkeypatch.context() as patched, pytest.raises(OSError):
+            patched.setattr(os, wrong, Failing(getattr(os, wrong), 1, OSError(errno.EIO, "no")))
+            write_whole(path, [b"4"], previous)
+        assert (path.read_bytes(), previous.read_bytes()) == (b"3", b"2")
+        assert names(tmp_path) == ["file", "previous"]
+
+
 # ---- what is refused ----------------------------------------------------------------------------
 
 
