@@ -88,7 +88,11 @@ def with_custom(custom: Iterable[type]) -> dict[str, type]:
         custom: subclasses of Module, Loss, Metric, Optimizer, Schedule and so on.
     """
     own: dict[str, type] = {}
-    for cls in (custom,) if isinstance(custom, type) else custom:
+    custom = (custom,) if isinstance(custom, type) else custom
+    if not isinstance(custom, Iterable) or isinstance(custom, str | Mapping):
+        raise TypeError(f"Model.load(custom) expects classes of modules, losses, metrics and so "
+                        f"on; got {custom!r}. Write custom=(MyLayer, MyLoss).")
+    for cls in custom:
         if not isinstance(cls, type) or not is_saved(cls):
             raise TypeError(f"Model.load(custom) expects classes of modules, losses, metrics and "
                             f"so on; got {cls!r}. Write custom=(MyLayer, MyLoss).")

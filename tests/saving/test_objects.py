@@ -218,6 +218,9 @@ def test_custom_classes_that_cannot_be() -> None:
     for wrong in (int, Scale(1.0), "Scale", Module):
         with pytest.raises(TypeError, match="expects classes of modules"):
             with_custom((wrong,))  # type: ignore[arg-type]
+    for given in (None, "Scale", {"Scale": Scale}, 3):
+        with pytest.raises(TypeError, match="expects classes of mod.*Write custom=.MyLayer, My"):
+            with_custom(given)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(("make", "place"), [
