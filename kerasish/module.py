@@ -129,7 +129,7 @@ class Module(Differentiable):
     _hangings: Hangings = ()
     _learned: Mapping[str, Any] = MappingProxyType({})
     _set_for_all: Mapping[str, Any] = MappingProxyType({})
-    _awaiting: tuple[Mapping[str, Tensor], Collection[str]] | None = None
+    _awaiting: tuple[Mapping[str, Tensor], Collection[str], str] | None = None
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -329,14 +329,15 @@ class Module(Differentiable):
         load(repr(self), dict(state(self)), state_dict)
 
     def load_when_built(
-        self, state_dict: Mapping[str, Tensor], frozen: Collection[str] = ()
+        self, state_dict: Mapping[str, Tensor], frozen: Collection[str] = (), origin: str = ""
     ) -> None:
         """Copies values in by path as soon as there is a place for them: now, or at build.
 
-        Parameters whose paths are in `frozen` become `trainable=False`.
+        Parameters whose paths are in `frozen` become `trainable=False`. The file that they are
+        from, `origin`, is named if they do not fit then.
         """
         self._awaiting = (
-            {path: value.detach().clone() for path, value in state_dict.items()}, frozen)
+            {path: value.detach().clone() for path, value in state_dict.items()}, frozen, origin)
         if self.built:
             load_awaited(self)
 

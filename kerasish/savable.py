@@ -1,7 +1,7 @@
 """What a user calls to keep a model in a file, and to have it back."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, Self
 
 import torch
@@ -17,6 +17,7 @@ from kerasish.saving.models import (
     COUNTERS,
     read_model,
     read_training,
+    require_classes,
     resume_training,
     write_model,
 )
@@ -78,6 +79,8 @@ class Savable(Compilable):
             device: as for `Model`.
         """
         stored = read_model(check_path("Model.load(path)", path))
+        custom = tuple(custom) if isinstance(custom, Iterator) else custom
+        require_classes(stored, custom, compile)
         module = decode_net(stored, custom)
         training = read_training(stored, custom) if compile else None
         try:
@@ -126,7 +129,7 @@ class Savable(Compilable):
             if not strict:
                 raise RuntimeError("Model.load_weights(strict=False) expects a model that is "
                                    "built; got one without parameters. Call model.build(shape).")
-            self.module.load_when_built(given)
+            self.module.load_when_built(given, origin=stored.path)
             return []
         own = dict(state(self.module))
         wanted = {name: (each.dtype, tuple(each.shape)) for name, each in own.items()}

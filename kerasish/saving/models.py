@@ -13,6 +13,7 @@ from kerasish.metrics import Metric
 from kerasish.optimizers import Optimizer
 from kerasish.saving.errors import FilePath, ModelFileError
 from kerasish.saving.format import Stored, read_file, write_file
+from kerasish.saving.known import with_custom
 from kerasish.saving.nets import OTHERS, encode_net
 from kerasish.saving.objects import AGAIN, decode, encode, refused
 from kerasish.saving.settings import changed_settings
@@ -95,6 +96,26 @@ def read_model(path: FilePath) -> Stored:
     _refuse_unused(stored, (name for name in stored.shapes
                             if name.startswith(OTHERS) and not name.startswith(used)))
     return stored
+
+
+def require_classes(stored: Stored, custom: Iterable[type], compile: bool) -> None:
+    """Refuses a file with classes of a caller's own that were not given, naming all of them.
+
+    Raises: ModelFileError; as `with_custom`.
+    """
+    known, missing = with_custom(custom), dict[str, str]()
+    for part in ("net", *(["training"] if compile else [])):
+        table = stored.configuration[part]
+        rows = table.get("objects") if isinstance(table, dict) else None
+        names = [row["class"] for row in rows if isinstance(row, dict) and "class" in row] if (
+            isinstance(rows, list)) else []
+        missing |= {name: part for name in reversed(names) if isinstance(name, str)
+                    and name.startswith("custom.") and name not in known and name not in missing}
+    if missing:
+        own = ", ".join(name.removeprefix("custom.")[:80] for name in [*missing][:10])
+        alone = "" if "net" in missing.values() else ", or load the net alone with compile=False"
+        raise ModelFileError(stored.path, "it", f"needs classes of your own: {own}",
+                             f"Give them: Model.load(path, custom=({own},)){alone}.")
 
 
 def _refuse_unused(stored: Stored, names: Iterable[str]) -> None:

@@ -9,7 +9,16 @@ import pytest
 import torch
 
 import kerasish
-from kerasish import Model, Sequential, layers, optimizers, regularizers, schedules
+from kerasish import (
+    Model,
+    Sequential,
+    layers,
+    losses,
+    metrics,
+    optimizers,
+    regularizers,
+    schedules,
+)
 from kerasish.module import Module
 from kerasish.parameter import Parameter
 from kerasish.saving import ModelFileError, read_file, write_file
@@ -362,3 +371,39 @@ def test_what_belongs_to_the_module_may_be_an_attribute_too(tmp_path: Path) -> N
     model = Several(layers.ReLU(), device="cpu", mine=rate)
     model.build((4,))
     model.save_weights(tmp_path / "weights")  # which holds no optimizer anyway
+
+
+class MyLoss(losses.MSE):
+    pass
+
+
+class MyMetric(metrics.MAE):
+    pass
+
+
+def test_all_classes_that_are_missing_are_named_at_once(tmp_path: Path) -> None:
+    model = Model(Halved(), layers.Linear(1), device="cpu")
+    model.compile("sgd", MyLoss(), metrics=[MyMetric()])
+    model.save(tmp_path / "net")
+    with pytest.raises(ModelFileError) as caught:
+        Model.load(tmp_path / "net", device="cpu")
+    names = str(caught.value).partition("your own: ")[2].partition(". ")[0]
+    assert set(names.split(", ")) == {"Halved", "MyLoss", "MyMetric"}
+    assert "compile=False" not in str(caught.value)
+    with pytest.raises(ModelFileError, match=r"custom=\(.*\)\), or load the net alone with comp"):
+        Model.load(tmp_path / "net", custom=iter([Halved]), device="cpu")
+    with pytest.raises(ModelFileError, match=r"your own: Halved\. Give"):
+        Model.load(tmp_path / "net", compile=False, device="cpu")
+    Model.load(tmp_path / "net", custom=iter([Halved, MyLoss, MyMetric]), device="cpu")
+
+
+def test_weights_that_do_not_fit_once_it_is_built_name_their_file(tmp_path: Path) -> None:
+    model, other = net(), net(5)
+    model.build((4,))
+    model.save_weights(tmp_path / "weights")
+    other.load_weights(tmp_path / "weights")
+    other.compile("sgd", "mse")
+    with pytest.raises(ValueError, match=rf"The weights of '{tmp_path / 'weights'}' do not fit.*"
+                                         r"'0.weight' has shape \(8, 4\), not \(5, 4\)"):
+        other.fit(X, Y, verbose=0)
+    assert not other.built

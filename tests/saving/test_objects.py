@@ -216,10 +216,10 @@ def test_custom_classes_that_cannot_be() -> None:
     with pytest.raises(ValueError, match="got two called 'Scale'"):
         encode((Scale(1.0), other(1.0)), "part")
     for wrong in (int, Scale(1.0), "Scale", Module):
-        with pytest.raises(TypeError, match="expects classes of modules"):
+        with pytest.raises(TypeError, match=r"expects classes of modules"):
             with_custom((wrong,))  # type: ignore[arg-type]
     for given in (None, "Scale", {"Scale": Scale}, 3):
-        with pytest.raises(TypeError, match="expects classes of mod.*Write custom=.MyLayer, My"):
+        with pytest.raises(TypeError, match=r"expects classes of mod.*Write custom=.MyLayer, My"):
             with_custom(given)  # type: ignore[arg-type]
 
 
