@@ -146,9 +146,8 @@ class BackupAndRestore(Callback):
         latest, previous = self._paths()
         configuration, tensors = pack(self.model.run_state())
         try:
-            if latest.exists() and not self._latest_is_damaged:
-                os.replace(latest, previous)
-            write_file(latest, "checkpoint", {"run": configuration}, tensors)
+            write_file(latest, "checkpoint", {"run": configuration}, tensors,
+                       None if self._latest_is_damaged else previous)
             self._latest_is_damaged = False
         except OSError as error:
             if self.on_error == "raise":

@@ -90,6 +90,18 @@ def _argument_names(cls: type[Configured]) -> tuple[tuple[str, ...], bool]:
     return tuple(names), False
 
 
+def is_plain(value: Any) -> bool:
+    """Whether it is a setting that says all of itself: a bool, number, text, None, or such a tuple.
+
+    Example:
+        >>> is_plain((3, "same")), is_plain([3])
+        (True, False)
+    """
+    if isinstance(value, tuple):
+        return all(map(is_plain, value))
+    return value is None or isinstance(value, bool | int | float | str | np.generic)
+
+
 def _check_flags(cls: Any, args: Any, kwargs: dict[str, Any]) -> None:
     """Refuses what is given as a bool and is none: any object would do for True, a text, too.
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from kerasish.checks import check_number
+from kerasish.configured import argument_names, is_plain
 from kerasish.differentiable import Differentiable, saving
 from kerasish.hangings import Hangings, hang, hangings
 from kerasish.node import Node
@@ -26,7 +27,9 @@ def _build_once(build: Callable[[Any, Shape], Shape]) -> Callable[[Any, Shape], 
 
     def build_or_infer(self: "Module", shape: Shape) -> Shape:
         if not self.built:
+            before = dict(vars(self))
             self.output_shape = build(self, shape)
+            self._learned = _learned(self, before)
             self.input_shape, self.built = shape, True
             self._finish()
             load_awaited(self)
@@ -36,6 +39,13 @@ def _build_once(build: Callable[[Any, Shape], Shape]) -> Callable[[Any, Shape], 
 
     build_or_infer.__doc__ = build.__doc__
     return build_or_infer
+
+
+def _learned(module: "Module", before: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that build has filled in, `in_features` say: nobody set them."""
+    return {name: value for name in argument_names(type(module))[0]
+            if is_plain(value := vars(module).get(name, before)) and (
+                value is not before.get(name, before))}
 
 
 def _inferred(build: Callable[[Any, Shape], Shape], module: "Module", shape: Shape) -> Shape:
@@ -117,8 +127,9 @@ class Module(Differentiable):
     output_shape: Shape
     _buffer_names: tuple[str, ...] = ()
     _hangings: Hangings = ()
+    _learned: Mapping[str, Any] = MappingProxyType({})
     _set_for_all: Mapping[str, Any] = MappingProxyType({})
-    _awaiting: tuple[Mapping[str, Tensor], Collection[str]] | None = None
+    _awaiting: tuple[Mapping[str, Tensor], Collection[str], str] | None = None
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -318,14 +329,15 @@ class Module(Differentiable):
         load(repr(self), dict(state(self)), state_dict)
 
     def load_when_built(
-        self, state_dict: Mapping[str, Tensor], frozen: Collection[str] = ()
+        self, state_dict: Mapping[str, Tensor], frozen: Collection[str] = (), origin: str = ""
     ) -> None:
         """Copies values in by path as soon as there is a place for them: now, or at build.
 
-        Parameters whose paths are in `frozen` become `trainable=False`.
+        Parameters whose paths are in `frozen` become `trainable=False`. The file that they are
+        from, `origin`, is named if they do not fit then.
         """
         self._awaiting = (
-            {path: value.detach().clone() for path, value in state_dict.items()}, frozen)
+            {path: value.detach().clone() for path, value in state_dict.items()}, frozen, origin)
         if self.built:
             load_awaited(self)
 

@@ -83,8 +83,14 @@ def move(module: Any, device: Device | None, dtype: torch.dtype | None) -> None:
 def load_awaited(module: Any) -> None:
     """Copies in what was waiting for the parameters; a setting made meanwhile outweighs it."""
     if module._awaiting is not None:
-        (awaited, frozen), module._awaiting = module._awaiting, None
-        module.load_state_dict(awaited)
+        (awaited, frozen, origin), module._awaiting = module._awaiting, None
+        try:
+            module.load_state_dict(awaited)
+        except ValueError as error:
+            if not origin:
+                raise
+            raise ValueError(f"The weights of {origin!r} do not fit the model that was built "
+                             f"after they were loaded. {error}") from None
         for path, parameter in module.named_parameters():
             if path in frozen and "trainable" not in module._set_for_all:
                 parameter.trainable = False

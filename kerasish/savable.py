@@ -1,13 +1,16 @@
 """What a user calls to keep a model in a file, and to have it back."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, Self
 
 import torch
 
 from kerasish.compiling import Compilable
-from kerasish.paths import state
+from kerasish.module import Module
+from kerasish.optimizers import Optimizer
+from kerasish.parameter import Parameter
+from kerasish.paths import state, values
 from kerasish.saving.errors import FilePath, ModelFileError, check_path
 from kerasish.saving.format import read_file, write_file
 from kerasish.saving.models import (
@@ -15,10 +18,12 @@ from kerasish.saving.models import (
     encode_model,
     read_model,
     read_training,
+    require_classes,
     resume_training,
     write_model,
 )
 from kerasish.saving.nets import OTHERS, decode_net, differences
+from kerasish.training import Trainer
 from kerasish.types import Device
 
 
@@ -32,7 +37,8 @@ class Savable(Compilable):
         may be saved before it is built or compiled, too.
 
         Raises: FileExistsError with overwrite=False if there is a file; TypeError for functions
-            and other things that data cannot say, naming their place; OSError if it cannot be
+            and other things that data cannot say, naming their place, and for a model with nets or
+            optimizers besides its own (see `require_nothing_left_out`); OSError if it cannot be
             written.
 
         Args:
@@ -50,7 +56,9 @@ class Savable(Compilable):
             ...     Model.load(f"{folder}/net.safetensors", device="cpu").module
             Linear(out_features=1)
         """
-        write_model(_for_writing("Model.save", path, overwrite), self)
+        name = _for_writing("Model.save", path, overwrite)
+        require_nothing_left_out("Model.save", self)
+        write_model(name, self)
 
     def check_savable(self) -> None:
         """Refuses what `save` would refuse, before anything depends on it; writes nothing.
@@ -82,6 +90,8 @@ class Savable(Compilable):
             device: as for `Model`.
         """
         stored = read_model(check_path("Model.load(path)", path))
+        custom = tuple(custom) if isinstance(custom, Iterator) else custom
+        require_classes(stored, custom, compile)
         module = decode_net(stored, custom)
         training = read_training(stored, custom) if compile else None
         try:
@@ -106,6 +116,7 @@ class Savable(Compilable):
             raise RuntimeError("Model.save_weights expects a model that is built; got one without "
                                "parameters. Call model.build(shape), or fit first.")
         name = _for_writing("Model.save_weights", path, overwrite)
+        require_nothing_left_out("Model.save_weights", self, weights_only=True)
         write_file(name, "weights", {}, self.module.state_dict())
 
     def load_weights(self, path: FilePath, strict: bool = True) -> list[str]:
@@ -129,7 +140,7 @@ class Savable(Compilable):
             if not strict:
                 raise RuntimeError("Model.load_weights(strict=False) expects a model that is "
                                    "built; got one without parameters. Call model.build(shape).")
-            self.module.load_when_built(given)
+            self.module.load_when_built(given, origin=stored.path)
             return []
         own = dict(state(self.module))
         wanted = {name: (each.dtype, tuple(each.shape)) for name, each in own.items()}
@@ -141,6 +152,31 @@ class Savable(Compilable):
         with torch.inference_mode(False):
             self.module.load_state_dict({**own, **fitting})
         return sorted(given.keys() ^ own.keys() | (given.keys() - fitting.keys()))
+
+
+def require_nothing_left_out(who: str, model: Savable, weights_only: bool = False) -> None:
+    """Refuses a model with nets or optimizers among its attributes that its file would not hold.
+
+    A file holds `model.module` and the optimizer that `compile` was given. What belongs to these
+    may be among the attributes, too.
+
+    Raises: TypeError with the names of the others.
+
+    Args:
+        who: what is called, "Model.save" for instance.
+        model: the one to save.
+        weights_only: whether optimizers are not kept anyway.
+    """
+    kept = {id(each) for each in (model, *model.module.modules(), *model.module.parameters(),
+                                  getattr(model, "optimizer", None))}
+    kinds = (Module, Parameter, Trainer, *(() if weights_only else (Optimizer,)))
+    names = [name for kind in kinds for name, each in values(model, kind)
+             if id(each) not in kept and not name.startswith("compile_arguments.")]
+    if names:
+        raise TypeError(
+            f"{who} expects a model that is its module alone; got {type(model).__name__} with "
+            f"{', '.join(names)} besides, which its file would not hold. Keep a net of them by "
+            "Model(net).save(path), or the whole run by the callback BackupAndRestore.")
 
 
 def _for_writing(who: str, path: Any, overwrite: bool) -> str:

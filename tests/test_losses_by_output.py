@@ -128,3 +128,12 @@ def test_one_loss_serves_each_output_that_a_built_model_is_known_to_have() -> No
     assert model.metrics_names == ["loss", "a_loss", "b_loss"]
     with pytest.raises(ValueError, match="a loss for each of several outputs; got MSE"):
         compiled(Undeclared("a", "b")).build((3,))
+
+
+@pytest.mark.parametrize("argument", ["loss", "loss_weights"])
+@pytest.mark.parametrize("kind", [list, dict])
+def test_more_outputs_than_any_net_has_are_refused(argument: str, kind: Any) -> None:
+    many = dict.fromkeys(map(str, range(1001)), 1) if kind is dict else [1] * 1001
+    with pytest.raises(ValueError, match=rf"compile\({argument}\) expects at most 1,000 outputs; "
+                                         "got 1,001. Join them"):
+        Model(Linear(1), device="cpu").compile("sgd", **{"loss": "mse"} | {argument: many})

@@ -12,6 +12,9 @@ from kerasish.losses.loss import Loss
 from kerasish.registry import nearest
 from kerasish.trees import is_shape, leaves
 
+OUTPUTS_LIMIT = 1_000
+"""More than any net has; a file that asks for more means harm."""
+
 
 class NoLoss(Loss):
     """Stands for the loss of a model that has a `train_step` with losses of its own: L = 0."""
@@ -224,6 +227,10 @@ def for_outputs(
         get: how a single loss is found.
     """
     several = isinstance(loss, dict) or (isinstance(loss, list | tuple) and len(loss) > 1)
+    for who, given in (("loss", loss), ("loss_weights", loss_weights)):
+        if isinstance(given, dict | list | tuple) and len(given) > OUTPUTS_LIMIT:
+            raise ValueError(f"compile({who}) expects at most {OUTPUTS_LIMIT:,} outputs; got "
+                             f"{len(given):,}. Join them into a few tensors.")
     if outputs == [] and several:
         raise ValueError("compile(loss) expects one loss for a model with one output, which has no "
                          f"name; got {loss!r}. Write the loss alone.")

@@ -1,7 +1,7 @@
 """Which metrics `compile` is asked for, under which names, and what "accuracy" means among them."""
 
 import copy
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import count
 from typing import Any
 
@@ -24,10 +24,13 @@ from kerasish.metrics.metric import FunctionMetric, Mean, Metric
 from kerasish.metrics.reading import Range
 from kerasish.metrics.regression import MAE, MSE, R2, RMSE
 from kerasish.registry import Registry
+from kerasish.trees import leaves
 from kerasish.types import Device
 
 _ACCURACY = ("accuracy", "acc")
 _WHO = ("metrics", "weighted_metrics")
+METRICS_LIMIT = 1_000
+"""More than anybody can look at; a file that asks for more means harm."""
 
 _named = Registry(Metric, "compile(metrics)", "metrics=['accuracy']",
                   also=("accuracy", *losses.named))
@@ -111,6 +114,9 @@ def named_metrics(
             without.
     """
     taken, who = dict(beside or {}), _WHO[beside is not None]
+    if (asked := len(list(leaves(wanted)))) > METRICS_LIMIT:
+        raise ValueError(f"compile({who}) expects at most {METRICS_LIMIT:,} metrics; got "
+                         f"{asked:,}. Choose those that tell you something.")
     named: list[tuple[str, str, Metric]] = []
     if isinstance(loss, OutputLosses):
         losses = {part.key: part.loss for part in loss.parts}
@@ -156,9 +162,14 @@ def _of_one(wanted: Any, loss: Loss | None, y_range: Range) -> list[tuple[str, M
 def _free_names(
     named: Iterable[tuple[str, Metric]], taken: Iterable[str]
 ) -> dict[str, Metric]:
-    free: dict[str, Metric] = {}
+    """Each metric under its name, or if that is taken, the first free one of name_1, name_2, ..."""
+    free, used, numbers = dict[str, Metric](), set(taken), dict[str, Iterator[int]]()
     for name, metric in named:
-        free[_free_name(name, {*taken, *free})] = metric
+        number, found = numbers.setdefault(name, count(1)), name
+        while found in used:
+            found = f"{name}_{next(number)}"
+        used.add(found)
+        free[found] = metric
     return free
 
 
@@ -208,10 +219,3 @@ class OfOutput(Metric):
 
     def load_state_dict(self, state: Mapping[str, Any], device: Device | None = None) -> None:
         self.metric.load_state_dict(state, device)
-
-
-def _free_name(name: str, taken: set[str]) -> str:
-    """The name, or if it is taken the first free one of name_1, name_2, ..."""
-    if name not in taken:
-        return name
-    return next(free for k in count(1) if (free := f"{name}_{k}") not in taken)

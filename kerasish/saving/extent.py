@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from kerasish.containers import Graph
+from kerasish.layers.recurrent.layer import Recurrent
 from kerasish.module import Module
 from kerasish.node import Node
 
@@ -57,3 +58,25 @@ class Extent:
             self._size[id(value)] = (1 + sum(places for places, _ in below),
                                      1 + max((depth for _, depth in below), default=0))
         return self._size[id(value)]
+
+
+def require_tensors(nets: Iterable[Module], count: int) -> None:
+    """Refuses nets that need more tensors than a file has, before they are built.
+
+    Only what layers of kerasish have at least is counted; a container of a caller's own may leave
+    parts unbuilt.
+
+    Raises: ValueError.
+    """
+    parts = {id(part): part for net in nets for part in net.modules()}.values()
+    least = sum(map(_least_tensors, parts))
+    own = any(not type(part).__module__.startswith("kerasish.") for part in parts)
+    if least > count and not own:
+        raise ValueError(f"expects {least:,} tensors at least for its layers; got {count:,}")
+
+
+def _least_tensors(part: Module) -> int:
+    if isinstance(part, Recurrent):
+        return 2 * part.num_layers * (1 + part.bidirectional)
+    scales = getattr(part, "affine", True) and getattr(part, "elementwise_affine", True)
+    return int(bool(part.parameter_names) and scales)

@@ -35,13 +35,24 @@ KINDS = {
     "checkpoint": "BackupAndRestore(path) goes on from it.",
 }
 PIECE = 2**20
+_FROM_TORCH = ("Load a torch module with torch, and take it over: "
+               "Model(kerasish.export.from_torch(module)).")
+FOREIGN = {
+    b"PK\3\4": ("a zip, as torch.save writes it, and Keras as .keras",
+                f"{_FROM_TORCH} For one of Keras, build the same net here and set its weights."),
+    b"\x80": ("a pickle, as older versions of torch.save write it", _FROM_TORCH),
+    b"\x89HDF": ("an HDF5 file, as Keras writes it",
+                 "Build the same net here, and set its weights: model.set_weights(arrays)."),
+}
+"""How other libraries' files begin, what they are, and what to do with them."""
 
 
 # ---- writing ------------------------------------------------------------------------------------
 
 
 def write_file(
-    path: FilePath, kind: str, configuration: Mapping[str, Any], tensors: Mapping[str, Tensor]
+    path: FilePath, kind: str, configuration: Mapping[str, Any], tensors: Mapping[str, Tensor],
+    previous: FilePath | None = None,
 ) -> None:
     """Writes settings and tensors; the file is whole or not there (see `write_whole`).
 
@@ -56,6 +67,7 @@ def write_file(
         kind: "model", "weights" or "checkpoint".
         configuration: plain values, with strings as keys; tuples come back as lists.
         tensors: name → tensor, on any device.
+        previous: where the old file goes, in the same folder, once the new one is whole.
 
     Example:
         >>> import tempfile
@@ -75,7 +87,7 @@ def write_file(
             raise TypeError(f"write_file({argument}) expects a dict; got {value!r}. Give each part "
                             "a name.")
     header = _header(name, kind, configuration, tensors)
-    write_whole(path, _chunks(name, header, tensors))
+    write_whole(path, _chunks(name, header, tensors), previous)
 
 
 def _header(
@@ -220,7 +232,13 @@ def _read(path: str, file: io.FileIO, kinds: tuple[str, ...]) -> Stored:
 
 
 def _header_length(path: str, file: io.FileIO, size: int) -> int:
-    length = int.from_bytes(_exactly(path, file, bytearray(8)), "little")
+    begin = bytes(_exactly(path, file, bytearray(8)))
+    length = int.from_bytes(begin, "little")
+    for sign, (kind, fix) in FOREIGN.items():
+        if begin.startswith(sign) and length > size - 8:
+            raise ModelFileError(path, "it", f"expects a file of kerasish; got {kind}", fix)
+    if size < 8:
+        raise ModelFileError(path, "it", f"expects at least 8 bytes; got {size}", SAVE_AGAIN)
     if length > min(HEADER_LIMIT, size - 8):
         raise ModelFileError(path, "the header", f"expects a length of at most "
                              f"{min(HEADER_LIMIT, size - 8):,} bytes; got {length:,}", SAVE_AGAIN)

@@ -37,6 +37,9 @@ MAY_HOLD: Mapping[type, tuple[type, ...]] = {
     Constraint: (Constraint,),
 }
 """Kind → the kinds that may be among its settings."""
+UNSAVED = (layers.Lambda, metrics.ElementwiseMean, metrics.FunctionMetric, metrics.Held,
+           metrics.Mean, metrics.ScikitMetric, constraints.NormConstraint)
+"""What is made of functions, which no file holds, or says nothing without a class of one's own."""
 
 
 def _exported() -> dict[str, type]:
@@ -47,7 +50,7 @@ def _exported() -> dict[str, type]:
     for place in places:
         family = place.__name__.rpartition(".")[2]
         found |= {f"{family}.{value.__name__}": value for value in vars(place).values()
-                  if isinstance(value, type) and is_saved(value)
+                  if isinstance(value, type) and is_saved(value) and value not in UNSAVED
                   and f"{value.__module__}.".startswith(f"{place.__name__}.")}
     return found
 
@@ -85,7 +88,11 @@ def with_custom(custom: Iterable[type]) -> dict[str, type]:
         custom: subclasses of Module, Loss, Metric, Optimizer, Schedule and so on.
     """
     own: dict[str, type] = {}
-    for cls in (custom,) if isinstance(custom, type) else custom:
+    custom = (custom,) if isinstance(custom, type) else custom
+    if not isinstance(custom, Iterable) or isinstance(custom, str | Mapping):
+        raise TypeError(f"Model.load(custom) expects classes of modules, losses, metrics and so "
+                        f"on; got {custom!r}. Write custom=(MyLayer, MyLoss).")
+    for cls in custom:
         if not isinstance(cls, type) or not is_saved(cls):
             raise TypeError(f"Model.load(custom) expects classes of modules, losses, metrics and "
                             f"so on; got {cls!r}. Write custom=(MyLayer, MyLoss).")

@@ -8,12 +8,15 @@ from torch import Tensor
 from kerasish.checks import check_count
 from kerasish.configured import Configured
 from kerasish.losses import Loss
+from kerasish.losses.several import OutputLosses
 from kerasish.metrics import Metric
 from kerasish.optimizers import Optimizer
 from kerasish.saving.errors import FilePath, ModelFileError
 from kerasish.saving.format import Stored, read_file, write_file
+from kerasish.saving.known import with_custom
 from kerasish.saving.nets import OTHERS, encode_net
 from kerasish.saving.objects import AGAIN, decode, encode, refused
+from kerasish.saving.settings import changed_settings
 from kerasish.schedules import Schedule
 from kerasish.trees import leaves
 
@@ -53,11 +56,33 @@ def _encode_training(model: Any) -> tuple[dict[str, Any], dict[str, Tensor]]:
         numbers = {**{name: state[name] for name in PLAIN}, "schedule": optimizer.schedule}
         paths = [path for path, _ in model.module.named_parameters()]
         kept = state["slots"] | ({"gradients": state["gradients"]} if state["gradients"] else {})
-        slots = {f"optimizer.{slot}.{path}": value for slot, values in kept.items()
+        slots = {f"optimizer:{slot}.{path}": value for slot, values in kept.items()
                  for path, value in zip(paths, values, strict=True)}
-    arguments = {"compile": dict(model.compile_arguments), "optimizer": numbers}
+    arguments = {"compile": _compile_arguments(model), "optimizer": numbers}
     training, tensors = encode(arguments, "training")
     return training, tensors | slots
+
+
+def _compile_arguments(model: Any) -> dict[str, Any]:
+    """What `compile` was given, and instead of a name what it stands for if that was set since.
+
+    Raises: ValueError for settings of what was made from one of several names.
+    """
+    arguments = dict(model.compile_arguments)
+    given = {id(each) for value in arguments.values() for each in leaves(value)}
+    several = isinstance(model.loss, OutputLosses)
+    made = [("optimizer", model.optimizer), *(
+        ("loss", each) for each in (
+            [part.loss for part in model.loss.parts] if several else [model.loss])), *(
+        ("metrics", getattr(each, "metric", each)) for each in model.metrics.values())]
+    for place, value in made:
+        if id(value) not in given and (changed := changed_settings(value)):
+            if place == "metrics" or (place == "loss" and several):
+                raise ValueError(f"Model.save expects {place} whose settings compile was given; "
+                                 f"got {', '.join(changed)} of a {type(value).__name__} that was "
+                                 f"set later. Give compile a {type(value).__name__} with that.")
+            arguments[place] = value
+    return arguments
 
 
 def read_model(path: FilePath) -> Stored:
@@ -75,10 +100,30 @@ def read_model(path: FilePath) -> Stored:
         for name in COUNTERS:
             check_count(name, stored.configuration[name])
     trains = stored.configuration["training"] is not None
-    used = ("config.net.", *(("config.training.", "optimizer.") if trains else ()))
+    used = ("config:net.", *(("config:training.", "optimizer:") if trains else ()))
     _refuse_unused(stored, (name for name in stored.shapes
                             if name.startswith(OTHERS) and not name.startswith(used)))
     return stored
+
+
+def require_classes(stored: Stored, custom: Iterable[type], compile: bool) -> None:
+    """Refuses a file with classes of a caller's own that were not given, naming all of them.
+
+    Raises: ModelFileError; as `with_custom`.
+    """
+    known, missing = with_custom(custom), dict[str, str]()
+    for part in ("net", *(["training"] if compile else [])):
+        table = stored.configuration[part]
+        rows = table.get("objects") if isinstance(table, dict) else None
+        names = [row["class"] for row in rows if isinstance(row, dict) and "class" in row] if (
+            isinstance(rows, list)) else []
+        missing |= {name: part for name in reversed(names) if isinstance(name, str)
+                    and name.startswith("custom.") and name not in known and name not in missing}
+    if missing:
+        own = ", ".join(name.removeprefix("custom.")[:80] for name in [*missing][:10])
+        alone = "" if "net" in missing.values() else ", or load the net alone with compile=False"
+        raise ModelFileError(stored.path, "it", f"needs classes of your own: {own}",
+                             f"Give them: Model.load(path, custom=({own},)){alone}.")
 
 
 def _refuse_unused(stored: Stored, names: Iterable[str]) -> None:
@@ -142,7 +187,7 @@ def _slots(model: Any, stored: Stored, numbers: Mapping[str, Any]) -> dict[str, 
     """The optimizer's tensors, in the order of its parameters."""
     names = [*model.optimizer.kept, *(["gradients"] if numbers["gathered_batches"] else [])]
     paths = [path for path, _ in model.module.named_parameters()]
-    kept = {slot: [f"optimizer.{slot}.{path}" for path in paths] for slot in names}
+    kept = {slot: [f"optimizer:{slot}.{path}" for path in paths] for slot in names}
     every = {name for row in kept.values() for name in row}
     if odd := {name for name in stored.shapes if name.startswith(OTHERS[1])} - every:
         raise ValueError(f"expects the slots {', '.join(names)}; got tensor {min(odd)!r} besides")

@@ -13,6 +13,7 @@ from kerasish.paths import joined, state
 from kerasish.random import drawing_from
 from kerasish.regularizers import Regularizer
 from kerasish.saving.errors import ModelFileError
+from kerasish.saving.extent import require_tensors
 from kerasish.saving.format import Stored
 from kerasish.saving.objects import AGAIN, decode, encode, refused
 
@@ -21,8 +22,9 @@ FOR_ONE: dict[str, Any] = {
     "trainable": bool, "decay": bool, "learning_rate_multiplier": float,
     "regularizer": Regularizer | None, "constraint": Constraint | None,
 }  # fmt: skip
-OTHERS = ("config.", "optimizer.")
-"""How the names of a model file's tensors begin that are no state of the net."""
+OTHERS = ("config:", "optimizer:")
+"""How the names of a model file's tensors begin that are no state of the net: no name of an
+attribute has such a sign."""
 
 
 # ---- writing ------------------------------------------------------------------------------------
@@ -99,6 +101,8 @@ def _build(stored: Stored, custom: Iterable[type], tensors: Mapping[str, Tensor]
         parts = dict(module.named_modules())
         for name, values in settings["modules"].items():
             parts[name]._set_for_all = _checked(f"module {name!r}", values, FOR_ALL, some=True)
+        require_tensors((parts[name] for name in settings["shapes"]),
+                        sum(not name.startswith(OTHERS) for name in tensors))
         for name, shape in settings["shapes"].items():
             parts[name].build(shape)
         if settings["dtype"] is not None:

@@ -4,10 +4,8 @@ Each object is one row, its class's name and its settings, and comes after the r
 so what is used at several places is one row, there are no circles, and reading is a plain loop.
 """
 
-import inspect
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import lru_cache
 from typing import Any
 
 import torch
@@ -20,8 +18,9 @@ from kerasish.node import Node
 from kerasish.registry import nearest
 from kerasish.saving.errors import ModelFileError
 from kerasish.saving.extent import Extent
-from kerasish.saving.known import check_slot, name_in_file, with_custom
+from kerasish.saving.known import NAMES, UNSAVED, check_slot, name_in_file, with_custom
 from kerasish.saving.plain import Packer, Used, unpack_part
+from kerasish.saving.settings import changed_settings, made_from, present_config
 from kerasish.trees import is_shape, leaves, mapped_shapes
 
 DTYPES = {str(value).removeprefix("torch."): value for value in vars(torch).values()
@@ -36,7 +35,7 @@ AGAIN = "Save the model again, or take a file whose origin you know."
 def encode(tree: Any, family: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """Plain values, and among them modules, losses, metrics, optimizers, schedules and so on.
 
-    Returns: JSON, and the tensors among the settings as "config.<family>.0" and so on.
+    Returns: JSON, and the tensors among the settings as "config:<family>.0" and so on.
     Raises: TypeError for functions and other objects, naming the place and what to write instead;
         ValueError for two classes of one name, and for nets too large to be read again.
     """
@@ -78,14 +77,29 @@ class _Encoder(Packer):
             self._extent.grant(settings, _flat(settings))
             config = {key: self.pack(part, (*place[-3:], type(value).__name__, key))
                       for key, part in settings.items()}
+            if type(value) in UNSAVED:
+                raise self._refusal(value, place)
+            if isinstance(value, Module):
+                self._check_inner(value, type(value).__name__)
             self._extent.add(value)
             self._places[id(value)] = len(self.rows)
             self._kept.append(value)
             self.rows.append({"class": name, "config": config})
         return self._places[id(value)]
 
+    def _check_inner(self, module: Module, where: str) -> None:
+        """Refuses settings of parts that a module makes by itself, if they were set later."""
+        for name, part in module.named_children():
+            if id(part) not in self._places:
+                inner = f"{where}.{name}"
+                if type(part) in NAMES and (changed := changed_settings(part)):
+                    raise ValueError(f"Model.save expects settings that a file can hold; got "
+                                     f"{inner}.{min(changed)}, set on a part that {where} makes by "
+                                     "itself. Make the whole with it.")
+                self._check_inner(part, inner)
+
     def _keep(self, tensor: Tensor, place: tuple[str, ...]) -> str:
-        name = f"config.{self.family}.{len(self.tensors)}"
+        name = f"config:{self.family}.{len(self.tensors)}"
         self.tensors[name] = tensor
         return name
 
@@ -106,7 +120,7 @@ def _config(value: Any) -> dict[str, Any]:
         return {"module": value.module, "inputs": value.inputs, "shape": value.shape}
     if type(value) is Sequential:
         return {"layers": value.layers}  # more may have been appended
-    return dict(value.get_config())
+    return present_config(value)
 
 
 # ---- reading ------------------------------------------------------------------------------------
@@ -138,7 +152,7 @@ def decode(
             made.append(_make(row["class"], cls, row["config"], used, made, extent))
     with refused(path, f"the {entry}"):
         tree = _values(stored["tree"], used, made)
-    if odd := used.unused(f"config.{entry}."):
+    if odd := used.unused(f"config:{entry}."):
         raise ModelFileError(path, f"tensor {odd[0]!r}", f"is among the settings of the {entry}, "
                              "which do not use it", AGAIN)
     return tree
@@ -165,29 +179,9 @@ def _make(
     parts = [part for part in _flat(config) if isinstance(part, Configured | Node)]
     check_slot(name, cls, parts)
     extent.grant(config, parts)
-    value = _node(**config) if cls is Node else _called(cls, config)
+    value = _node(**config) if cls is Node else made_from(cls, config)
     extent.add(value, parts)
     return value
-
-
-def _called(cls: Any, config: dict[str, Any]) -> Any:
-    """The class called with these settings, `*layers` among them."""
-    *before, last = _up_to_several(cls)
-    if last not in config:
-        return cls(**config)
-    rest = config.pop(last)
-    return cls(*(config.pop(each) for each in before), *rest, **config)
-
-
-@lru_cache(maxsize=512)
-def _up_to_several(cls: Any) -> tuple[str, ...]:
-    """The arguments of a class up to the one like `*layers`, or "" if it has none like that."""
-    _, *parameters = inspect.signature(cls.__init__).parameters.values()
-    names = [each.name for each in parameters]
-    for place, each in enumerate(parameters):
-        if each.kind is each.VAR_POSITIONAL:
-            return tuple(names[:place + 1])
-    return ("",)
 
 
 def _node(module: Any, inputs: Any, shape: Any) -> Node:

@@ -1,13 +1,14 @@
 """Trees of plain values, arrays and tensors as strict JSON with the tensors beside it, and back.
 
 What JSON has stands for itself. Anything else is an object with one key that begins with "$": the
-type, with the value as text or as the name of the tensor that holds it.
+type, with the value as text or as the name of the tensor that holds it. A long list of floats alone
+or of whole numbers alone is one tensor: a history of many epochs takes 8 bytes a number.
 """
 
 import math
 import reprlib
 import struct
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from kerasish.saving.header import NAMES, RESERVED
 from kerasish.saving.strict import is_text
 
 DEPTH_LIMIT = 64
+LONG = 32
 IN_JSON = 2**63  # larger whole numbers are written in hexadecimal, which takes no time to read
 
 
@@ -75,10 +77,19 @@ class Packer:
         return {"$bytes": self._keep(torch.from_numpy(array), place)}
 
     def _pack_list(self, value: list[Any], place: tuple[str, ...]) -> Any:
+        if len(value) >= LONG:
+            kinds = set(map(type, value))
+            if kinds == {float}:
+                return {"$floats": self._keep(torch.from_numpy(np.array(value, np.float64)), place)}
+            if kinds == {int} and -IN_JSON <= min(value) and max(value) < IN_JSON:
+                return {"$ints": self._keep(torch.from_numpy(np.array(value, np.int64)), place)}
+        return self._pack_parts(value, place)
+
+    def _pack_parts(self, value: Sequence[Any], place: tuple[str, ...]) -> list[Any]:
         return [self.pack(part, (*place, str(index))) for index, part in enumerate(value)]
 
     def _pack_tuple(self, value: tuple[Any, ...], place: tuple[str, ...]) -> Any:
-        return {"$tuple": self._pack_list(list(value), place)}
+        return {"$tuple": self._pack_parts(value, place)}
 
     def _pack_dict(self, value: dict[Any, Any], place: tuple[str, ...]) -> Any:
         for key in value:
@@ -129,14 +140,20 @@ class Packer:
 
 
 class Used(Mapping[str, Tensor]):
-    """Tensors by name, and which of them were asked for."""
+    """Tensors by name, each to be asked for once: which were, and no second time.
+
+    Whatever is copied out of them then takes no more memory than a few times the file.
+    """
 
     def __init__(self, tensors: Mapping[str, Tensor]) -> None:
         self.tensors, self.names = tensors, set[str]()
 
     def __getitem__(self, name: str) -> Tensor:
+        if name in self.names:
+            raise KeyError(name)
+        tensor = self.tensors[name]
         self.names.add(name)
-        return self.tensors[name]
+        return tensor
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.tensors)
@@ -218,20 +235,17 @@ def _dict(pairs: list[Any]) -> dict[Any, Any]:
     return made
 
 
-def _array(name: Any, tensors: Mapping[str, Tensor]) -> Any:
-    return tensors[name].numpy()
-
-
 def _number(name: Any, tensors: Mapping[str, Tensor]) -> Any:
-    if tensors[name].dim():
+    tensor = tensors[name]
+    if tensor.dim():
         raise TypeError
-    return _array(name, tensors)[()]
+    return tensor.numpy()[()]
 
 
-def _bytes(name: Any, tensors: Mapping[str, Tensor]) -> bytes:
-    if tensors[name].dtype != torch.uint8 or tensors[name].dim() != 1:
+def _line(tensor: Tensor, dtype: torch.dtype) -> Tensor:
+    if tensor.dtype != dtype or tensor.dim() != 1:
         raise TypeError
-    return bytes(_array(name, tensors))
+    return tensor
 
 
 CONTAINERS: dict[str, Callable[[list[Any]], Any]] = {"$tuple": tuple, "$dict": _dict}
@@ -240,5 +254,8 @@ LEAVES: dict[str, Callable[[Any, Mapping[str, Tensor]], Any]] = {
     "$float": lambda text, _: struct.unpack(">d", bytes.fromhex(text))[0],
     "$str": lambda text, _: bytes.fromhex(text).decode("utf-8", "surrogatepass"),
     "$tensor": lambda name, tensors: tensors[name],
-    "$array": _array, "$number": _number, "$bytes": _bytes,
+    "$array": lambda name, tensors: tensors[name].numpy(), "$number": _number,
+    "$bytes": lambda name, tensors: bytes(_line(tensors[name], torch.uint8).numpy()),
+    "$floats": lambda name, tensors: _line(tensors[name], torch.float64).tolist(),
+    "$ints": lambda name, tensors: _line(tensors[name], torch.int64).tolist(),
 }  # fmt: skip

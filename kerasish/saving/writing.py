@@ -1,21 +1,30 @@
 """Files that are there whole or not at all, whatever happens while they are written."""
 
 import errno
+import hashlib
 import os
+import platform
 import re
 import secrets
 import stat
+import time
 from collections.abc import Iterable
 from contextlib import suppress
+from functools import cache
 
 from kerasish.saving.errors import FilePath, check_path, naming, special
 
 Bytes = bytes | bytearray | memoryview
 
+NAME_LIMIT = 180  # of 255 bytes
+LEFT_AFTER = 24 * 3600.0  # seconds
+
 _being_written: set[str] = set()  # the temporary files of this process that are in use
 
 
-def write_whole(path: FilePath, chunks: Iterable[Bytes]) -> None:
+def write_whole(
+    path: FilePath, chunks: Iterable[Bytes], previous: FilePath | None = None
+) -> None:
     """Writes a file so that its path always holds all of the old content or all of the new.
 
     The chunks go into a temporary file beside it, which takes its place when it is safely on the
@@ -28,6 +37,8 @@ def write_whole(path: FilePath, chunks: Iterable[Bytes]) -> None:
     Args:
         path: the file.
         chunks: its content, piece by piece; a generator keeps little of it in memory.
+        previous: where the old file goes, in the same folder, once the new one is safely on the
+            disk; None leaves it nowhere. For a moment then it is there alone.
 
     Example:
         >>> import pathlib, tempfile
@@ -43,7 +54,7 @@ def write_whole(path: FilePath, chunks: Iterable[Bytes]) -> None:
         folder, base = os.path.split(target)
         _make(folder)
         _remove_stale(folder, base)
-        _write_beside(target, mode, chunks)
+        _write_beside(target, mode, chunks, previous)
     with naming(name, "it is written, but may not outlast a power cut. Write it again"):
         _settle(folder)
 
@@ -71,12 +82,17 @@ def _make(folder: str) -> None:
         _settle(os.path.dirname(folder))
 
 
-def _write_beside(target: str, mode: int, chunks: Iterable[Bytes]) -> None:
+def _write_beside(
+    target: str, mode: int, chunks: Iterable[Bytes], previous: FilePath | None
+) -> None:
     folder, base = os.path.split(target)
-    temporary = os.path.join(folder, f".{base}.tmp-{os.getpid()}-{secrets.token_hex(8)}")
+    temporary = os.path.join(folder, f".{_short(base)}.tmp-{_place()}-{os.getpid()}-"
+                                     f"{secrets.token_hex(8)}")
     _being_written.add(temporary)
     try:
         _write(temporary, mode, chunks)
+        if previous is not None and os.path.exists(target):
+            os.replace(target, previous)
         os.replace(temporary, target)
     except BaseException:
         with suppress(OSError):
@@ -84,6 +100,22 @@ def _write_beside(target: str, mode: int, chunks: Iterable[Bytes]) -> None:
         raise
     finally:
         _being_written.discard(temporary)
+
+
+def _short(base: str) -> str:
+    """The name, or what stands for one that leaves no room for more: most systems take 255."""
+    name = os.fsencode(base)
+    return base if len(name) <= NAME_LIMIT else hashlib.sha256(name).hexdigest()
+
+
+@cache
+def _place() -> str:
+    """What tells machines and containers apart: numbers of processes mean something in one only."""
+    try:
+        space = os.readlink("/proc/self/ns/pid")
+    except OSError:
+        space = ""
+    return hashlib.sha256(f"{platform.node()} {space}".encode()).hexdigest()[:12]
 
 
 def _write(temporary: str, mode: int, chunks: Iterable[Bytes]) -> None:
@@ -112,15 +144,27 @@ def _as_bytes(chunk: Bytes) -> memoryview:
 
 
 def _remove_stale(folder: str, base: str) -> None:
-    """Removes the temporary files of this target that nobody writes any more."""
-    left_behind = re.compile(rf"\.{re.escape(base)}\.tmp-([0-9]+)-[0-9a-f]+")
+    """Removes the temporary files of this target that nobody writes any more.
+
+    Whether a process of another machine, in a shared folder, still writes one cannot be asked: that
+    goes by its age.
+    """
+    left_behind = re.compile(
+        rf"\.{re.escape(_short(base))}\.tmp-([0-9a-f]{{12}})-([0-9]+)-[0-9a-f]+")
     with suppress(OSError):  # a folder that cannot be tidied up may still be written to
         for name in os.listdir(folder):
             match = left_behind.fullmatch(name)
             path = os.path.join(folder, name)
-            if match and path not in _being_written and not _is_other_process(int(match[1])):
+            if match and path not in _being_written:
                 with suppress(OSError):
-                    os.unlink(path)
+                    if _is_left(path, match[1], int(match[2])):
+                        os.unlink(path)
+
+
+def _is_left(path: str, place: str, process: int) -> bool:
+    if place == _place():
+        return not _is_other_process(process)
+    return time.time() - os.lstat(path).st_mtime > LEFT_AFTER
 
 
 def _is_other_process(number: int) -> bool:

@@ -12,7 +12,7 @@ State = dict[str, torch.Tensor]
 def weights(path: Path) -> State:
     """What the file of a model, or of weights alone, holds of the net."""
     tensors = read_file(path, ("model", "weights")).tensors()
-    return {name: each for name, each in tensors.items() if not name.startswith("optimizer.")}
+    return {name: each for name, each in tensors.items() if not name.startswith("optimizer:")}
 
 
 def same(one: State, other: State) -> bool:

@@ -17,6 +17,7 @@ from kerasish.metrics import (
     Metric,
     get,
 )
+from kerasish.metrics.named import _free_names
 from kerasish.optimizers import SGD
 
 X = [[0.0], [1.0], [2.0], [3.0]]
@@ -185,3 +186,32 @@ def test_a_metric_is_shared_by_no_two_passes() -> None:
     alone = model.evaluate(X, Y, verbose=0)[1]
     history = model.fit(X[:2], Y[:2], epochs=2, verbose=0, validation_data=(X, Y))
     assert history.history["val_mae"] == pytest.approx([alone] * 2)
+
+
+def test_many_metrics_of_one_name_take_no_more_time_each() -> None:
+    looked_up = 0
+
+    class Name(str):
+        __slots__ = ()
+
+        def __hash__(self) -> int:
+            nonlocal looked_up
+            looked_up += 1
+            return super().__hash__()
+
+    mean = MAE()
+    for count in (200, 400):
+        looked_up = 0
+        found = _free_names([(Name("mae"), mean)] * count, ["loss"])
+        assert list(found)[-1] == f"mae_{count - 1}" and looked_up <= 5 * count
+
+
+@pytest.mark.parametrize("argument", ["metrics", "weighted_metrics"])
+def test_more_metrics_than_anybody_can_look_at_are_refused(argument: str) -> None:
+    model = Model(Linear(1), device="cpu")
+    with pytest.raises(ValueError, match=rf"compile\({argument}\) expects at most 1,000 metrics; "
+                                         "got 1,001. Choose those"):
+        model.compile("sgd", "mse", **{argument: ["mae"] * 1001})
+    assert not model.compiled
+    model.compile("sgd", "mse", **{argument: ["mae"] * 1000})
+    assert len(model.metrics) == 1000

@@ -482,6 +482,29 @@ def test_a_disk_that_is_full_warns_or_raises(
     assert "Training goes on" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("kind", ["of another type", "too large"])
+def test_a_state_that_cannot_be_written_moves_no_backup(kind: str, tmp_path: Path) -> None:
+    files = [tmp_path / f"{name}.safetensors" for name in ("latest", "previous")]
+    before: list[bytes] = []
+
+    class Own(Model):
+        saves = 0
+
+        def own_state(self) -> dict[str, Any]:
+            self.saves += 1
+            if self.saves < 3:
+                return {}
+            before.extend(path.read_bytes() for path in files)
+            return {"odd": object()} if kind == "of another type" else {"long": [None] * 300_000}
+
+    model = Own(Linear(1), device="cpu")
+    model.compile("sgd", "mse")
+    with pytest.raises((TypeError, ValueError), match=r"Convert it|Save less|at most 250,000"):
+        model.fit(*data(), batch_size=BATCH, epochs=3, verbose=0,
+                  callbacks=BackupAndRestore(tmp_path, save_freq=1))
+    assert len(before) == 2 and [path.read_bytes() for path in files] == before
+
+
 @pytest.mark.parametrize("arguments", [
     {"save_freq": 0}, {"save_freq": "batch"}, {"save_freq": True}, {"on_error": "ignore"},
 ], ids=str)  # fmt: skip

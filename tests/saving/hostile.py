@@ -21,6 +21,7 @@ import torch
 from kerasish import Model, layers, losses, metrics, optimizers, regularizers, schedules
 from kerasish.saving import ModelFileError, read_file, write_file
 from kerasish.saving.header import TENSORS_LIMIT, Header, Row
+from tests.saving.huge import huge_settings
 
 Content = tuple[dict[str, Any], dict[str, torch.Tensor]]
 
@@ -39,6 +40,7 @@ VALUES: list[Any] = [
 
 TRUST = {"safe_mode": False, "trust": True, "allow_pickle": True, "weights_only": False,
          "trust_remote_code": True, "custom": ["os.system"], "module": "os", "__main__": "run"}
+UNTRAINED = {"training": None, "epochs_trained": 0, "batches_trained": 0}
 
 
 def good(folder: Path) -> Content:
@@ -84,14 +86,22 @@ def corpus(configuration: dict[str, Any], tensors: dict[str, Any]) -> Iterator[t
                     "dtype": None, "modules": {}, "parameters": {}}
         for built in (True, False):
             tree = settings | ({} if built else {"shapes": {}})
-            content = {"net": {"objects": net, "tree": tree}, "training": None,
-                       "epochs_trained": 0, "batches_trained": 0}
+            content = UNTRAINED | {"net": {"objects": net, "tree": tree}}
             yield f"{name}, {'built' if built else 'unbuilt'}", (content, {})
+    for name, settings in huge_settings():
+        yield f"huge {name}", (UNTRAINED | {"net": settings}, {})
+    for count in (1_000, 200_000):
+        for slot, value in (("metrics", "mae"), ("weighted_metrics", "mae"), ("loss", "mse"),
+                            ("loss_weights", 0.5)):
+            place = ("training", "tree", "compile", slot)
+            yield f"{count} as {slot}", (changed(configuration, place, [value] * count), tensors)
+            named = {f"k{number}": value for number in range(count // 2)}
+            yield f"{count // 2} named as {slot}", (changed(configuration, place, named), tensors)
     for name in tensors:
         yield f"without {name}", (configuration, {k: v for k, v in tensors.items() if k != name})
         yield f"another shape of {name}", (configuration, tensors | {name: torch.ones(7, 7)})
         yield f"integers as {name}", (configuration, tensors | {name: tensors[name].to(torch.int8)})
-    for name in ("3.weight", "optimizer.x.0.weight", "config.net.0", "../x", "__class__"):
+    for name in ("3.weight", "optimizer:x.0.weight", "config:net.0", "../x", "__class__"):
         yield f"one more, {name}", (configuration, tensors | {name: torch.ones(2)})
 
 
@@ -141,8 +151,10 @@ def nets() -> Iterator[tuple[str, list[Any]]]:
     yield "an optimizer as regularizer", [row("optimizers.SGD", learning_rate=0.1), row(
         "layers.Linear", out_features=2, weight_regularizer={"$object": 0})]
     yield "Lambda", [row("layers.Lambda", forward="os.system", backward="os.system")]
-    yield "Lambda of a module", [relu, row("layers.Lambda", forward={"$object": 0},
-                                           backward={"$object": 0})]
+    slow = row("layers.LocalResponseNorm", size=10**9)
+    for part in (relu, slow):
+        yield f"Lambda of {part['class']}", [part, row("layers.Lambda", forward={"$object": 0},
+                                                       backward={"$object": 0})]
     node = row("containers.Node", module=None, inputs={"$tuple": []}, shape={"$tuple": [4]})
     step = row("containers.Node", module={"$object": 0}, inputs={"$object": 1}, shape=None)
     yield "a node as net", [relu, node]

@@ -461,6 +461,28 @@ def test_other_files_are_refused(version: bytes, path: Path) -> None:
     refused(path)
 
 
+@pytest.mark.parametrize(("begin", "match"), [
+    (b"PK\3\4" + bytes(30), r"got a zip, as torch.save.*from_torch\(module\)"),
+    (b"\x89HDF\r\n\x1a\n" + bytes(30), r"got an HDF5 file.*set_weights"),
+    (pickle.dumps([print]), r"got a pickle.*from_torch"),
+    (b"", "expects at least 8 bytes; got 0|ends 8 bytes too early"),
+])  # fmt: skip
+def test_files_of_other_libraries_are_known(begin: bytes, match: str, path: Path) -> None:
+    path.write_bytes(begin)
+    refused(path, match)
+
+
+def test_a_file_of_torch_is_known(path: Path) -> None:
+    torch.save({"weight": torch.ones(2)}, path)
+    refused(path, "got a zip, as torch.save writes it")
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="not on this system")
+def test_a_file_that_says_it_is_empty(path: Path) -> None:
+    with pytest.raises(ModelFileError, match="expects at least 8 bytes; got 0"):
+        read_file("/proc/self/maps", ("model",))
+
+
 PICKLE = pickle.dumps(print)
 
 

@@ -16,7 +16,7 @@ HARMLESS = (
     "training.objects.0.config.decay_steps=", "training.objects.1.config.use_ema=",
     "training.tree.optimizer.gathered_rows=0", "training.tree.optimizer.learning_rate=null",
     "training.tree.optimizer.schedule={\"$object\": 0}", "object 1 as optimizer",
-    "object 2 as loss", "object 3 as metrics", "Lambda of a module", "a long graph",
+    "object 2 as loss", "object 3 as metrics", "a long graph", "huge ", "1000 as ",
 )  # fmt: skip
 """What may be loaded, since it says something legal: another number, say."""
 MIB = 64

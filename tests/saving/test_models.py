@@ -9,8 +9,18 @@ import pytest
 import torch
 
 import kerasish
-from kerasish import Model, layers, optimizers, regularizers, schedules
+from kerasish import (
+    Model,
+    Sequential,
+    layers,
+    losses,
+    metrics,
+    optimizers,
+    regularizers,
+    schedules,
+)
 from kerasish.module import Module
+from kerasish.parameter import Parameter
 from kerasish.saving import ModelFileError, read_file, write_file
 
 X = np.random.RandomState(0).randn(48, 4).astype("float32")
@@ -204,8 +214,8 @@ def test_the_same_model_gives_the_same_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("name", "compiled"), [
-    ("config.net.0", True), ("config.training.7", True), ("config.0", True), ("more", True),
-    ("optimizer.m.more", True), ("config.training.0", False), ("optimizer.m.0.weight", False),
+    ("config:net.0", True), ("config:training.7", True), ("config:0", True), ("more", True),
+    ("optimizer:m.more", True), ("config:training.0", False), ("optimizer:m.0.weight", False),
 ])  # fmt: skip
 def test_tensors_that_nothing_uses_are_refused_by_name(name, compiled, tmp_path: Path) -> None:
     model = net()
@@ -221,24 +231,87 @@ def test_tensors_that_nothing_uses_are_refused_by_name(name, compiled, tmp_path:
 
 
 class Named(Module):
-    """y = 2 x, with a part whose name files need for something else."""
+    """Two parts, one after the other, under names that mean something in files, too."""
 
-    def __init__(self, name: str) -> None:
-        setattr(self, name, layers.Linear(2))
+    def __init__(self, first: str, second: str) -> None:
+        self.names = first, second
+        for name in self.names:
+            setattr(self, name, layers.Linear(2))
 
     def build(self, shape: Any) -> Any:
         for part in self.children():
-            part.build(shape)
-        return super().build(shape)
+            shape = part.build(shape)
+        return shape
+
+    def forward(self, x: Any) -> Any:
+        for part in self.children():
+            x = part(x)
+        return x
+
+    def backward(self, dy: Any) -> Any:
+        for part in reversed(list(self.children())):
+            dy = part.backward(dy)
+        return dy
 
 
-@pytest.mark.parametrize("name", ["config", "optimizer"])
+def test_parts_may_be_called_what_files_call_theirs(tmp_path: Path) -> None:
+    model = Model(Named("optimizer", "config"), device="cpu")
+    model.compile(optimizers.Adam(schedules.PiecewiseConstantDecay([1], np.array([0.1, 0.2]))),
+                  "mse")
+    model.fit(X, X[:, :2], verbose=0, seed=0)
+    model.save(tmp_path / "net")
+    loaded = Model.load(tmp_path / "net", custom=(Named,), device="cpu")
+    other = Model(Named("optimizer", "config"), device="cpu")
+    other.build((4,))
+    other.load_weights(tmp_path / "net")
+    assert values(loaded) == values(other) == values(model)
+    for each in (model, loaded):
+        each.fit(X, X[:, :2], verbose=0, seed=1)
+    assert values(loaded) == values(model)
+
+
+@pytest.mark.parametrize("name", ["config:net", "optimizer:x"])
 def test_names_that_files_need_are_refused_when_saving(name: str, tmp_path: Path) -> None:
-    model = Model(Named(name), device="cpu")
+    model = Model(Named(name, "other"), device="cpu")
     model.build((4,))
     with pytest.raises(ValueError, match=f"got '{name}.weight'. Rename the module's attribute"):
         model.save(tmp_path / "net")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("module", "least"), [
+    (lambda: layers.LSTM(2, num_layers=5, bidirectional=True), 20),
+    (lambda: Sequential([layers.Linear(4) for _ in range(7)]), 7),
+    (lambda: layers.TransformerEncoder(layers.TransformerEncoderLayer(nhead=2), 3), 18),
+])  # fmt: skip
+def test_layers_without_tensors_are_refused_before_they_are_built(
+    module: Any, least: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = Model(module(), device="cpu")
+    model.build((3, 4))
+    model.save(tmp_path / "net")
+    stored = read_file(tmp_path / "net", ("model",))
+    monkeypatch.setattr(Parameter, "__init__", None)  # whoever builds one anyway fails otherwise
+    write_file(tmp_path / "less", "model", stored.configuration, {})
+    with pytest.raises(ModelFileError, match=f"expects {least} tensors at least for its layers; "
+                                             "got 0"):
+        Model.load(tmp_path / "less", device="cpu")
+
+
+def test_a_container_of_ones_own_may_leave_parts_unbuilt(tmp_path: Path) -> None:
+    class Half(Named):
+        def __init__(self, first: str, second: str) -> None:
+            super().__init__(first, second)
+            self.spare = tuple(layers.Linear(1) for _ in range(9))
+
+        def build(self, shape: Any) -> Any:
+            return getattr(self, self.names[0]).build(shape)
+
+    model = Model(Half("a", "b"), device="cpu")
+    model.build((4,))
+    model.save(tmp_path / "net")
+    loaded = Model.load(tmp_path / "net", custom=(Half,), device="cpu")
+    assert loaded.module.a.built and not loaded.module.b.built
 
 
 def test_an_object_is_no_answer_to_yes_or_no(tmp_path: Path) -> None:
@@ -259,3 +332,78 @@ def test_an_object_is_no_answer_to_yes_or_no(tmp_path: Path) -> None:
 
 def test_the_error_of_files_is_found_at_the_top() -> None:
     assert kerasish.ModelFileError is ModelFileError and "ModelFileError" in kerasish.__all__
+
+
+class Several(Model):
+    """A model with an attribute of one's own."""
+
+    def __init__(self, module: Any, device: Any = "auto", **own: Any) -> None:
+        super().__init__(module, device=device)
+        vars(self).update(own)
+
+
+def test_nets_and_optimizers_that_a_file_would_not_hold_are_named(tmp_path: Path) -> None:
+    more: dict[str, Any] = {
+        "generator": layers.Linear(2), "heads": [layers.Linear(1), layers.Linear(1)],
+        "scale": Parameter(torch.ones(1)), "other": net(), "its_optimizer": optimizers.SGD(0.1)}
+    model = Several(layers.Linear(1), device="cpu", **more)
+    model.build((4,))
+    nets = "generator, heads.0, heads.1, scale, other"
+    with pytest.raises(TypeError, match=f"got Several with {nets}, its_optimizer besides, which "
+                                        r"its file would not hold. Keep a net of them by Model\("):
+        model.save(tmp_path / "net")
+    with pytest.raises(TypeError, match=f"Several with {nets} besides.*or the whole run by the "
+                                        "callback BackupAndRestore"):
+        model.save_weights(tmp_path / "net")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_belongs_to_the_module_may_be_an_attribute_too(tmp_path: Path) -> None:
+    linear, rate = layers.Linear(1), optimizers.SGD(0.1)
+    linear.build((4,))
+    model = Several(Sequential(linear, layers.ReLU()), device="cpu", head=linear,
+                    weights=[linear.weight], mine=rate, note="x", loss_of_mine="mse")
+    model.compile(rate, "mse")
+    model.build((4,))
+    model.save(tmp_path / "net")
+    model.save_weights(tmp_path / "weights")
+    assert values(Several.load(tmp_path / "net", device="cpu")) == values(model)
+    model = Several(layers.ReLU(), device="cpu", mine=rate)
+    model.build((4,))
+    model.save_weights(tmp_path / "weights")  # which holds no optimizer anyway
+
+
+class MyLoss(losses.MSE):
+    pass
+
+
+class MyMetric(metrics.MAE):
+    pass
+
+
+def test_all_classes_that_are_missing_are_named_at_once(tmp_path: Path) -> None:
+    model = Model(Halved(), layers.Linear(1), device="cpu")
+    model.compile("sgd", MyLoss(), metrics=[MyMetric()])
+    model.save(tmp_path / "net")
+    with pytest.raises(ModelFileError) as caught:
+        Model.load(tmp_path / "net", device="cpu")
+    names = str(caught.value).partition("your own: ")[2].partition(". ")[0]
+    assert set(names.split(", ")) == {"Halved", "MyLoss", "MyMetric"}
+    assert "compile=False" not in str(caught.value)
+    with pytest.raises(ModelFileError, match=r"custom=\(.*\)\), or load the net alone with comp"):
+        Model.load(tmp_path / "net", custom=iter([Halved]), device="cpu")
+    with pytest.raises(ModelFileError, match=r"your own: Halved\. Give"):
+        Model.load(tmp_path / "net", compile=False, device="cpu")
+    Model.load(tmp_path / "net", custom=iter([Halved, MyLoss, MyMetric]), device="cpu")
+
+
+def test_weights_that_do_not_fit_once_it_is_built_name_their_file(tmp_path: Path) -> None:
+    model, other = net(), net(5)
+    model.build((4,))
+    model.save_weights(tmp_path / "weights")
+    other.load_weights(tmp_path / "weights")
+    other.compile("sgd", "mse")
+    with pytest.raises(ValueError, match=rf"The weights of '{tmp_path / 'weights'}' do not fit.*"
+                                         r"'0.weight' has shape \(8, 4\), not \(5, 4\)"):
+        other.fit(X, Y, verbose=0)
+    assert not other.built

@@ -87,11 +87,9 @@ def instances() -> Iterator[Any]:
         "schedules.PiecewiseConstantDecay": ([1, 2], [0.1, 0.2, 0.3]),
         "schedules.PolynomialDecay": (0.1, 10), "schedules.OneCycle": (0.1, 10),
         "schedules.Constant": (0.1,), "metrics.LossMetric": (losses.MSE(),),
-        "metrics.ElementwiseMean": (), "constraints.NormConstraint": (),
     }
-    no_data = ("metrics.Held", "metrics.ScikitMetric", "metrics.FunctionMetric")
     for name, cls in KNOWN.items():
-        if not name.startswith(("layers", "containers")) and name not in no_data:
+        if not name.startswith(("layers", "containers")):
             try:
                 yield pytest.param(cls(*arguments.get(name, ())), id=name)
             except TypeError:  # a constructor with another signature
@@ -218,12 +216,17 @@ def test_custom_classes_that_cannot_be() -> None:
     with pytest.raises(ValueError, match="got two called 'Scale'"):
         encode((Scale(1.0), other(1.0)), "part")
     for wrong in (int, Scale(1.0), "Scale", Module):
-        with pytest.raises(TypeError, match="expects classes of modules"):
+        with pytest.raises(TypeError, match=r"expects classes of modules"):
             with_custom((wrong,))  # type: ignore[arg-type]
+    for given in (None, "Scale", {"Scale": Scale}, 3):
+        with pytest.raises(TypeError, match=r"expects classes of mod.*Write custom=.MyLayer, My"):
+            with_custom(given)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(("make", "place"), [
     (lambda: layers.Lambda(abs, abs), "Lambda"),
+    (lambda: layers.Lambda(layers.ReLU(), layers.ReLU()), "part"),
+    (lambda: metrics.ScikitMetric(abs), "ScikitMetric.function"),
     (lambda: optimizers.SGD(lambda step: 0.1), "learning_rate"),
     (lambda: {"metrics": [lambda y, p: 0]}, "metrics.0"),
 ])  # fmt: skip

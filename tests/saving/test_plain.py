@@ -72,6 +72,10 @@ TREES = {
                 *(torch.zeros(2, 2).to(dtype) for dtype in DTYPES.values())],
     "alone, a tensor": torch.ones(2), "alone, a number": 3, "alone, none": None,
     "alone, bytes": b"x", "reserved": {"__metadata__": torch.ones(1)},
+    "long lists": [[0.1 * k for k in range(32)], list(range(31)), list(range(32)), [True] * 40,
+                   [2**63 - 1, -(2**63)] * 16, [2**63] * 32, [1, 1.0] * 16, tuple(range(40)),
+                   [-0.0, math.nan, -math.inf, 5e-324, bit_pattern(0x7FF0000000000001),
+                    bit_pattern(0xFFF8DEADBEEF0000), sys.float_info.max, 1 / 3] * 4],
     "long keys": {"x" * 5000: torch.ones(1), "x" * 4999: torch.zeros(1)},
     "a run": {"epoch": 3, "callbacks": [{"best": -math.inf, "best_weights": {"0.weight":
               torch.ones(2, 2)}, "wait": 0}, {}, {"random": random.Random(0).getstate()}],
@@ -133,6 +137,25 @@ def test_arrays_that_come_back_may_be_written() -> None:
     assert array.tolist() == [0, 1, 2]
 
 
+def test_a_history_of_50_000_epochs_with_20_logs(tmp_path: Path) -> None:
+    dice = random.Random(0)
+    history = {f"log_{k}": [dice.random() for _ in range(50_000)] for k in range(20)}
+    history["log_0"][7] = math.nan
+    run = {"epoch": list(range(50_000)), "history": history, "batches": [2**40] * 50_000}
+    there = there_and_back(run, tmp_path)
+    assert list(map(type, there["epoch"])) == [int] * 50_000
+    assert there["epoch"] == run["epoch"] and there["batches"] == run["batches"]
+    for name, values in history.items():
+        assert struct.pack("50000d", *there["history"][name]) == struct.pack("50000d", *values)
+
+
+def test_a_tensor_is_used_once() -> None:
+    for tree in ([1.5] * 32, b"abc", torch.ones(2)):
+        packed, tensors = pack([tree])
+        with pytest.raises(ValueError, match="expects what pack makes, with its tensors"):
+            unpack([packed[0], packed[0]], tensors)
+
+
 # ---- what is refused ----------------------------------------------------------------------------
 
 
@@ -185,6 +208,8 @@ GIVEN = {"f": torch.ones(2), "u": torch.ones(2, dtype=torch.uint8), "b": torch.o
 
 
 @pytest.mark.parametrize("malformed", [
+    {"$floats": "f"}, {"$floats": "u"}, {"$floats": []}, {"$floats": "missing"}, {"$ints": "f"},
+    {"$ints": "u2"}, {"$ints": [1]},
     {"$unknown": 1}, {"$tuple": 1}, {"$tuple": {}}, {"$tuple": "ab"}, {"$tuple": [], "a": 1},
     {"a": 1, "$tuple": []}, {"$int": 5}, {"$int": "xyz"}, {"$int": ""}, {"$int": None},
     {"$float": "7ff"}, {"$float": "zz"}, {"$float": 1.0}, {"$float": "7ff00000000000000000"},

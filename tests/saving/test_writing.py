@@ -10,6 +10,7 @@ import stat
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
@@ -17,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from kerasish.saving import write_whole
+from kerasish.saving.writing import _place
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 OLD, NEW = b"old " * 1000, b"new " * 2000
@@ -121,6 +123,23 @@ def test_a_link_stays_and_its_file_is_written(old: bool, tmp_path: Path) -> None
     write_whole(link, [NEW])
     assert link.is_symlink() and target.read_bytes() == NEW
     assert names(tmp_path) == ["link", "there"] and names(target.parent) == ["file"]
+
+
+def test_the_old_file_goes_where_it_is_told_once_the_new_one_is_whole(
+    tmp_path: Path, monkeypatch
+) -> None:
+    path, previous = tmp_path / "file", tmp_path / "previous"
+    write_whole(path, [b"1"], previous)
+    assert names(tmp_path) == ["file"]
+    for number in (b"2", b"3"):
+        write_whole(path, [number], previous)
+    assert (path.read_bytes(), previous.read_bytes()) == (b"3", b"2")
+    for wrong in ("fsync", "write", "close"):
+        with monkeypatch.context() as patched, pytest.raises(OSError):
+            patched.setattr(os, wrong, Failing(getattr(os, wrong), 1, OSError(errno.EIO, "no")))
+            write_whole(path, [b"4"], previous)
+        assert (path.read_bytes(), previous.read_bytes()) == (b"3", b"2")
+        assert names(tmp_path) == ["file", "previous"]
 
 
 # ---- what is refused ----------------------------------------------------------------------------
@@ -402,15 +421,42 @@ def test_a_folder_that_may_only_be_read_keeps_the_old_file(tmp_path: Path) -> No
 
 def test_files_left_behind_by_the_dead_are_removed_and_no_others(tmp_path: Path) -> None:
     gone = dead()
-    left_behind = [f".file.tmp-{number}-0123456789abcdef" for number in (gone, os.getpid(), 10**30)]
-    kept = [f".file.tmp-{os.getppid()}-0123456789abcdef", f".other.tmp-{gone}-0123456789abcdef",
-            f"file.tmp-{gone}-0123456789abcdef", ".file.tmp-", f".file.tmp-{gone}-xyz",
-            f".file.tmp-{gone}-ab.txt", ".file.tmp-x-ab"]  # fmt: skip
+    here, end = f".file.tmp-{_place()}-", "-0123456789abcdef"
+    left_behind = [f"{here}{number}{end}" for number in (gone, os.getpid(), 10**30)]
+    kept = [f"{here}{os.getppid()}{end}", f".other.tmp-{_place()}-{gone}{end}",
+            f"{here[1:]}{gone}{end}", ".file.tmp-", f"{here}{gone}-xyz", f"{here}{gone}-ab.txt",
+            ".file.tmp-x-ab"]  # fmt: skip
     for name in (*left_behind, *kept):
         (tmp_path / name).write_bytes(OLD)
-    (tmp_path / f".file.tmp-{gone}-abc").mkdir()  # it cannot be removed so, and stops nothing
+    (tmp_path / f"{here}{gone}-abc").mkdir()  # it cannot be removed so, and stops nothing
     write_whole(tmp_path / "file", [NEW])
-    assert names(tmp_path) == sorted([*kept, f".file.tmp-{gone}-abc", "file"])
+    assert names(tmp_path) == sorted([*kept, f"{here}{gone}-abc", "file"])
+
+
+def test_what_another_machine_left_behind_goes_by_its_age(tmp_path: Path) -> None:
+    young, old = (tmp_path / f".file.tmp-0123456789ab-{dead()}-{k}" for k in "12")
+    for path, hours in ((young, 23), (old, 25)):
+        path.write_bytes(OLD)
+        os.utime(path, (0, time.time() - 3600 * hours))
+    write_whole(tmp_path / "file", [NEW])
+    assert names(tmp_path) == sorted([young.name, "file"])
+
+
+@pytest.mark.parametrize("length", [180, 181, 227, 255])
+def test_long_names_are_written_and_tidied_up(length: int, tmp_path: Path) -> None:
+    path = tmp_path / ("n" * length)
+    seen: list[str] = []
+
+    def chunks() -> Iterator[bytes]:
+        seen.extend(names(tmp_path))
+        yield NEW
+
+    write_whole(path, chunks())
+    (temporary,) = seen
+    left = temporary.replace(f"-{os.getpid()}-", f"-{dead()}-")
+    (tmp_path / left).write_bytes(OLD)
+    write_whole(path, [NEW])
+    assert path.read_bytes() == NEW and names(tmp_path) == [path.name]
 
 
 def test_a_process_of_another_user_lives(tmp_path: Path, monkeypatch) -> None:
@@ -418,9 +464,9 @@ def test_a_process_of_another_user_lives(tmp_path: Path, monkeypatch) -> None:
         raise PermissionError(errno.EPERM, "not yours")
 
     monkeypatch.setattr(os, "kill", refuse)
-    (tmp_path / ".file.tmp-12345-ab").write_bytes(OLD)
+    (tmp_path / f".file.tmp-{_place()}-12345-ab").write_bytes(OLD)
     write_whole(tmp_path / "file", [NEW])
-    assert names(tmp_path) == [".file.tmp-12345-ab", "file"]
+    assert names(tmp_path) == [f".file.tmp-{_place()}-12345-ab", "file"]
 
 
 def test_a_folder_that_cannot_be_listed_is_written_to(tmp_path: Path, monkeypatch) -> None:
@@ -430,7 +476,7 @@ def test_a_folder_that_cannot_be_listed_is_written_to(tmp_path: Path, monkeypatc
 
 
 def test_a_name_with_signs_is_no_pattern(tmp_path: Path) -> None:
-    other = tmp_path / f".abc.tmp-{dead()}-ab"
+    other = tmp_path / f".abc.tmp-{_place()}-{dead()}-ab"
     other.write_bytes(OLD)
     write_whole(tmp_path / "a.c", [NEW])
     write_whole(tmp_path / "a*[c", [NEW])
