@@ -113,8 +113,7 @@ class ModelCheckpoint(MonitorCallback):
                           or self.monitor in self.params.get("logs", ()))
         if self._has_best:
             super().on_train_begin(logs)
-        if not self.save_weights_only:
-            self.model.check_savable()
+        self.model.check_savable(self.save_weights_only)
         self._saved_at = self.model.batches_trained
 
     def _start(self) -> None:

@@ -19,6 +19,7 @@ from kerasish.saving.models import (
     read_model,
     read_training,
     require_classes,
+    require_steps,
     resume_training,
     write_model,
 )
@@ -60,15 +61,19 @@ class Savable(Compilable):
         require_nothing_left_out("Model.save", self)
         write_model(name, self)
 
-    def check_savable(self) -> None:
-        """Refuses what `save` would refuse, before anything depends on it; writes nothing.
+    def check_savable(self, weights_only: bool = False) -> None:
+        """Refuses what `save`, or `save_weights`, would refuse, and writes nothing.
 
-        A class with a `save` of its own is believed to be able to.
+        A class with a method of its own is believed to be able to.
 
-        Raises: TypeError and ValueError as `save`.
+        Raises: TypeError and ValueError as they do.
         """
-        if type(self).save is Savable.save:
-            encode_model(self)
+        own = type(self).save_weights if weights_only else type(self).save
+        if own in (Savable.save_weights, Savable.save):
+            method = "save_weights" if weights_only else "save"
+            require_nothing_left_out(f"Model.{method}", self, weights_only)
+            if not weights_only:
+                encode_model(self)
 
     @classmethod
     def load(
@@ -81,7 +86,8 @@ class Savable(Compilable):
         imported or opened; still, the classes in `custom` are called with settings from the file.
 
         Raises: kerasish.ModelFileError naming the entry that is wrong; OSError if the file cannot
-            be read; TypeError for a class of models that is not made from a module alone.
+            be read; TypeError for a class of models that is not made from a module alone. A file
+            that a class of your own has saved is loaded by that class: `MyModel.load(path)`.
 
         Args:
             path: the file.
@@ -92,6 +98,8 @@ class Savable(Compilable):
         stored = read_model(check_path("Model.load(path)", path))
         custom = tuple(custom) if isinstance(custom, Iterator) else custom
         require_classes(stored, custom, compile)
+        if compile:
+            require_steps(stored, cls)
         module = decode_net(stored, custom)
         training = read_training(stored, custom) if compile else None
         try:

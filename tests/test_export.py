@@ -61,6 +61,13 @@ def test_a_model_goes_with_its_mode_and_type() -> None:
     assert to_torch(double.to(torch.float64)).weight.dtype == torch.float64
 
 
+def test_settings_go_as_they_are_now() -> None:
+    model = Model(Linear(4, 3), Dropout(0.5), device="cpu")
+    model.build((4,))
+    model.module[1].p = 0.1
+    assert to_torch(model)[1].p == 0.1
+
+
 def test_a_shared_module_stays_shared() -> None:
     shared = Linear(3)
     net = Sequential(shared, Tanh(), shared)

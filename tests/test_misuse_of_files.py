@@ -159,18 +159,35 @@ class Own(MSE):
 
 
 # load_model, unregistered class | one line first
-@pytest.mark.parametrize(("custom", "entry", "name"), [
-    ((), "object 1 of the net", "Twice"), ((Twice,), "object 0 of the training", "Own"),
+@pytest.mark.parametrize(("custom", "missing", "fix"), [
+    ((), "Twice, Own", "Twice, Own,"),
+    ((Twice,), "Own", "Own,"),
 ])
-def test_a_model_with_classes_of_ones_own(custom: Any, entry: str, name: str, path: Path) -> None:
+def test_a_model_with_classes_of_ones_own(custom: Any, missing: str, fix: str, path: Path) -> None:
     net(Linear(1), Twice(), loss=Own()).save(path)
     with pytest.raises(ModelFileError) as caught:
         Model.load(path, custom)
     assert str(caught.value) == (
-        f"'{path}' cannot be loaded: {entry} expects a class that is known; got 'custom.{name}'. "
-        f"Give your class: Model.load(path, custom=({name},)).")
+        f"'{path}' cannot be loaded: it needs classes of your own: {missing}. Give them: "
+        f"Model.load(path, custom=({fix}))"
+        + (", or load the net alone with compile=False." if custom else "."))
     assert Model.load(path, (Twice, Own), device="cpu").compiled
     assert not Model.load(path, (Twice,), compile=False, device="cpu").compiled
+
+
+class Mine(Model):
+    """Trains in its own way."""
+
+
+def test_a_model_of_a_class_of_ones_own(path: Path) -> None:
+    model = Mine(Linear(1), device="cpu")
+    model.compile("sgd", "mse")
+    model.save(path)
+    says(ModelFileError, "it was saved by the class Mine, which may train in its own way",
+         "Call Mine.load(path), or load the net alone with compile=False.",
+         do=lambda: Model.load(path))
+    assert type(Mine.load(path, device="cpu")) is Mine
+    assert not Model.load(path, compile=False, device="cpu").compiled
 
 
 def test_what_is_no_class_of_ones_own(path: Path) -> None:
@@ -213,7 +230,7 @@ def damage(path: Path) -> None:
     (Path.touch, ("the file ends 8 bytes too early", "damaged, or not written by kerasish")),
     (damage, ("the content expects to match its SHA-256", "take a copy, or save it again")),
     (lambda path: torch.save({"weight": torch.ones(1)}, path),
-     ("the header expects a length of at most", "damaged, or not written by kerasish")),
+     ("got a zip, as torch.save writes it", "kerasish.export.from_torch(module)")),
     (lambda path: safetensors.torch.save_file({"weight": torch.ones(1, 4)}, path),
      ("its header expects the metadata of kerasish; got none", "module.load_state_dict(")),
     (lambda path: built().save_weights(path),

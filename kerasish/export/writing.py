@@ -16,6 +16,7 @@ from kerasish.export import containers as wiring
 from kerasish.export import layers as outside
 from kerasish.export.agreement import compare, drawn, rest
 from kerasish.module import Module
+from kerasish.saving.settings import present_config
 from kerasish.trees import is_shape, mapped
 
 
@@ -136,7 +137,7 @@ def _namesake(module: Module, _: Any = None, cls: Any = None, **more: Any) -> nn
 
 def settings(module: Module, cls: type) -> dict[str, Any]:
     """The arguments that torch's class knows; what was inferred is read off the module."""
-    config, found = module.get_config(), {}
+    config, found = present_config(module), {}
     for name in inspect.signature(cls).parameters:
         value, own = config.get(name), getattr(module, name, None)
         if value is None and isinstance(own, int | float | str | tuple):
@@ -149,7 +150,7 @@ def settings(module: Module, cls: type) -> dict[str, Any]:
 def _recurrent(module: Any, _: Any) -> nn.Module:
     """Torch's own constructors take anything: their arguments are those of their base."""
     known = [*inspect.signature(nn.RNNBase).parameters, "nonlinearity"]
-    config = {name: value for name, value in module.get_config().items() if name in known[1:]}
+    config = {name: value for name, value in present_config(module).items() if name in known[1:]}
     config |= {"input_size": module.input_size, "hidden_size": module.hidden_size,
                "batch_first": True}
     twin = getattr(outside, type(module).__name__)(**config)
@@ -159,7 +160,7 @@ def _recurrent(module: Any, _: Any) -> nn.Module:
 
 def _attending(module: Any, twin: Callable[[Module], nn.Module]) -> nn.Module:
     more: dict[str, Any] = {"batch_first": True}
-    if module.get_config().get("activation", "") not in ("", "relu", "gelu"):
+    if present_config(module).get("activation", "") not in ("", "relu", "gelu"):
         more["activation"] = twin(module.activation).forward  # torch's copies lose a module
     made = _namesake(module, cls=getattr(outside, type(module).__name__), **more)
     made.causal = module.causal

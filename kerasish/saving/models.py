@@ -45,7 +45,8 @@ def encode_model(model: Any) -> tuple[dict[str, Any], dict[str, Tensor]]:
     net, tensors = encode_net(model.module)
     training, slots = _encode_training(model) if model.compiled else (None, {})
     counters = {name: getattr(model, name) for name in COUNTERS}
-    return {"net": net, "training": training, **counters}, tensors | slots
+    described = {"class": type(model).__name__, "net": net, "training": training, **counters}
+    return described, tensors | slots
 
 
 def _encode_training(model: Any) -> tuple[dict[str, Any], dict[str, Tensor]]:
@@ -91,7 +92,7 @@ def read_model(path: FilePath) -> Stored:
     Raises: ModelFileError; OSError if it cannot be read.
     """
     stored = read_file(path, ("model",))
-    expected = {"net", "training", *COUNTERS}
+    expected = {"class", "net", "training", *COUNTERS}
     if stored.configuration.keys() != expected:
         raise ModelFileError(stored.path, "the configuration", f"expects "
                              f"{', '.join(sorted(expected))}; got "
@@ -124,6 +125,19 @@ def require_classes(stored: Stored, custom: Iterable[type], compile: bool) -> No
         alone = "" if "net" in missing.values() else ", or load the net alone with compile=False"
         raise ModelFileError(stored.path, "it", f"needs classes of your own: {own}",
                              f"Give them: Model.load(path, custom=({own},)){alone}.")
+
+
+def require_steps(stored: Stored, cls: type) -> None:
+    """Refuses the training of a class of models for one that may train otherwise.
+
+    Raises: ModelFileError naming the class that saved it.
+    """
+    name = stored.configuration["class"]
+    if name != "Model" and name not in [each.__name__ for each in cls.__mro__]:
+        name = name[:80] if isinstance(name, str) else repr(name)[:80]
+        raise ModelFileError(
+            stored.path, "it", f"was saved by the class {name}, which may train in its own way",
+            f"Call {name}.load(path), or load the net alone with compile=False.")
 
 
 def _refuse_unused(stored: Stored, names: Iterable[str]) -> None:

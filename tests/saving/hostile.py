@@ -40,7 +40,7 @@ VALUES: list[Any] = [
 
 TRUST = {"safe_mode": False, "trust": True, "allow_pickle": True, "weights_only": False,
          "trust_remote_code": True, "custom": ["os.system"], "module": "os", "__main__": "run"}
-UNTRAINED = {"training": None, "epochs_trained": 0, "batches_trained": 0}
+UNTRAINED = {"class": "Model", "training": None, "epochs_trained": 0, "batches_trained": 0}
 
 
 def good(folder: Path) -> Content:
@@ -193,7 +193,7 @@ def large() -> Iterator[tuple[str, bytes]]:
                           "config": {"layers": {"$tuple": every}}}]
     net = {"tree": {"module": {"$object": 3_990}, "shapes": {}, "dtype": None, "modules": {},
                     "parameters": {}}, "objects": objects}
-    settings = {"net": net, "training": None, "epochs_trained": 0, "batches_trained": 0}
+    settings = UNTRAINED | {"net": net}
     nulls = [{"class": "layers.ReLU", "config": {"x": [None] * 240_000}}]
     wrong = settings | {"net": net | {"objects": nulls}}
 

@@ -12,7 +12,11 @@ from tests.saving.hostile import write_all
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 HARMLESS = (
-    "good", "net.objects.0.config.l2=", "net.objects.3.config.weight_initializer=null",
+    "good", "net.tree.parameters.0.weight.learning_rate_multiplier=1e+308",
+    "net.tree.parameters.0.weight.regularizer=null", "net.tree.parameters.2.weight.constraint=null",
+    "training.objects.0.config.initial_learning_rate=", "training.tree.optimizer.iterations=",
+    "training.tree.optimizer.gathered_batches=0",
+    "net.objects.0.config.l2=", "net.objects.3.config.weight_initializer=null",
     "training.objects.0.config.decay_steps=", "training.objects.1.config.use_ema=",
     "training.tree.optimizer.gathered_rows=0", "training.tree.optimizer.learning_rate=null",
     "training.tree.optimizer.schedule={\"$object\": 0}", "object 1 as optimizer",

@@ -192,8 +192,11 @@ def test_models_of_a_class_of_their_own(tmp_path: Path) -> None:
     model.save(tmp_path / "net")
     assert type(Mine.load(tmp_path / "net", custom=(Halved,), device="cpu")) is Mine
     assert not Mine.load(tmp_path / "net", (Halved,), compile=False, device="cpu").compiled
+    plain = Model(Halved(), layers.Linear(1), device="cpu")
+    plain.save(tmp_path / "plain")
+    assert type(Mine.load(tmp_path / "plain", custom=(Halved,), device="cpu")) is Mine
     with pytest.raises(TypeError, match=r"Give it __init__\(self, module, device='auto'\)"):
-        Other.load(tmp_path / "net", custom=(Halved,))
+        Other.load(tmp_path / "plain", custom=(Halved,))
 
 
 def test_files_of_another_kind(tmp_path: Path) -> None:
