@@ -22,7 +22,8 @@ class Panel(NamedTuple):
 
     Args:
         name: of the quantity.
-        lines: label → (epochs from 1, values); nan leaves a gap.
+        lines: label → (epochs from 1, values); where these are not finite there is a cross at the
+            foot.
         may_be_logarithmic: whether values that span two decades or more get a logarithmic axis.
     """
 
@@ -80,9 +81,15 @@ def _figure(width: float, height: float) -> Any:
 def _draw(axes: Any, panel: Panel) -> None:
     for color, (label, (epochs, values)) in zip(_COLORS, panel.lines.items(), strict=False):
         finite = [value if math.isfinite(value) else math.nan for value in values]
-        marker = "o" if len(epochs) <= _MARKED else ""
+        marker = "o" if sum(map(math.isfinite, values)) <= _MARKED else ""
         axes.plot(epochs, finite, color=color, label=label, linewidth=1.8, marker=marker,
                   markersize=4)
+        odd = [epoch for epoch, value in zip(epochs, values, strict=True)
+               if not math.isfinite(value)]
+        if odd:
+            axes.plot(odd, [0.0] * len(odd), color=color, marker="x", markersize=5, linestyle="",
+                      transform=axes.get_xaxis_transform(), clip_on=False,
+                      label=f"{label}, not finite")
     if panel.may_be_logarithmic and _spans_decades(panel):
         axes.set_yscale("log")
     drawn = [epoch for epochs, _ in panel.lines.values() for epoch in epochs] or [1]
@@ -95,7 +102,7 @@ def _draw(axes: Any, panel: Panel) -> None:
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color(_INK)
     axes.tick_params(which="both", colors=_INK)
-    if len(panel.lines) > 1:
+    if len(axes.lines) > 1:
         axes.legend(frameon=False, labelcolor=_INK)
 
 

@@ -77,6 +77,14 @@ def test_what_is_not_finite_is_a_gap() -> None:
     assert (first, third) == (1.0, 2.0) and math.isnan(second)
 
 
+def test_a_cross_marks_what_is_not_finite() -> None:
+    (axes,) = history({"loss": 1.0}, {"loss": math.inf}, {"loss": math.nan}).plot().axes
+    line, crosses = axes.lines
+    assert line.get_marker() == "o" and crosses.get_marker() == "x"
+    assert list(crosses.get_xdata()) == [2, 3]
+    assert crosses.get_label() == "training, not finite" and axes.get_legend() is not None
+
+
 def test_names_choose_panels_in_their_order() -> None:
     run = history({"loss": 3.0, "mae": 1.0, "val_mae": 2.0, "own": torch.tensor(3.0)})
     assert list(panels(run.plot(names="mae"))) == ["mae"]
