@@ -251,7 +251,8 @@ def test_other_channels_than_those_built_for_are_refused(cls: type[Convolving]) 
 def test_a_kernel_larger_than_the_image_is_refused() -> None:
     conv = Conv2d(3, kernel_size=3, dilation=2, padding=(1, 0))
     said = (f"{conv!r} expects x of a size that leaves something of y; got (2, 9), which gives y "
-            "of (0, 5). Choose another kernel_size, dilation or padding.")
+            "of (0, 5). Choose another kernel_size, dilation or padding; channels are axis 1, "
+            "before the sizes.")
     refused(lambda: conv.build((1, 2, 9)), said)
     assert conv.build((1, 3, 5)) == (3, 1, 1)
     refused(lambda: conv(torch.ones(4, 1, 2, 9)), said)

@@ -103,7 +103,8 @@ class Convolving(Sized):
         if min(output) < 1:
             raise ValueError(
                 f"{self!r} expects x of a size that leaves something of y; got {tuple(sizes)}, "
-                f"which gives y of {output}. Choose another kernel_size, dilation or padding."
+                f"which gives y of {output}. Choose another kernel_size, dilation or padding; "
+                "channels are axis 1, before the sizes."
             )
         first, second = self.out_channels, channels
         if self.transposed:
