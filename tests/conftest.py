@@ -1,11 +1,15 @@
 """Every test runs on one thread and from one seed: the same numbers alone and in a suite."""
 
+import signal
+
 import pytest
 import torch
 
 from kerasish import set_seed
 
 torch.set_num_threads(1)
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in what a shell runs beside it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 collect_ignore = ["benchmarks"]  # they are programs, and may import what only they need
 

@@ -98,7 +98,7 @@ class Sequential(Module):
             for index, backward in self._back if need_dx else self._back_to_stem:
                 if dx is None:  # integers have no gradient: nothing goes further down
                     self.layers[index].unwind()
-                    if shapes and dy is not None:
+                    if shapes:
                         self._require_no_parameters(index)
                     continue
                 dx = backward(dx)
