@@ -67,6 +67,8 @@ class Nadam(Moments):
         """Π μᵢ for i ≤ t, from the latest one known: it follows from t, so it is not saved."""
         known, product = self._product if self._product[0] <= t else (0, 1.0)
         for i in range(known + 1, t + 1):
+            if product < 1e-20:
+                break  # 1 less the product is 1 from here on
             product *= self._μ(i)
         self._product = (t, product)
         return product

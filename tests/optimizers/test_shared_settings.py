@@ -608,6 +608,15 @@ def test_lamb_takes_the_direction_as_it_is_where_a_norm_is_zero() -> None:
         torch.testing.assert_close(parameter.data, torch.full(parameter.shape, value))
 
 
+def test_nadam_goes_on_at_once_however_many_updates_were_made() -> None:
+    parameter = Parameter(torch.ones(3))
+    nadam = Nadam(0.01).build([parameter])
+    nadam.iterations = 10**15  # a file may say so
+    parameter.grad.fill_(1.0)
+    nadam.step()
+    assert parameter.data.isfinite().all() and (parameter.data < 1).all()
+
+
 @pytest.mark.parametrize("make", [Nadam, lambda rate: Nadam(rate, momentum_decay=0.3)])
 def test_nadams_product_of_momentums_follows_from_the_iterations(make: Callable[..., Any]) -> None:
     own, other = parameters(), parameters()
