@@ -4,10 +4,11 @@ import os
 from pathlib import Path
 from typing import Any, ClassVar
 
-from kerasish.checks import check_choice, check_count
+from kerasish.checks import check_choice, check_count, check_flag
 from kerasish.hooks import Callback
 from kerasish.progress import notice
 from kerasish.saving import ModelFileError
+from kerasish.saving.errors import check_path
 from kerasish.saving.format import read_file, write_file
 from kerasish.saving.plain import pack, unpack
 from kerasish.types import Logs
@@ -63,8 +64,10 @@ class BackupAndRestore(Callback):
             check_count("BackupAndRestore(save_freq)", save_freq, 1,
                         "'epoch' saves after each epoch, False only on Ctrl-C.")
         self.on_error = check_choice("BackupAndRestore(on_error)", on_error, ("raise", "warn"))
-        self.backup_dir, self.save_freq = Path(backup_dir), save_freq
-        self.delete_checkpoint = delete_checkpoint
+        folder = check_path("BackupAndRestore(backup_dir)", backup_dir, "runs/backup")
+        self.backup_dir, self.save_freq = Path(folder), save_freq
+        self.delete_checkpoint = check_flag("BackupAndRestore(delete_checkpoint)",
+                                            delete_checkpoint)
         self._begins_anew = self._kept = self._latest_is_damaged = False
         self._saved_at = 0
         self._run: Any = None

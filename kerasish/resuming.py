@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from kerasish.hooks import Callback
+from kerasish.losses.several import OutputLosses
 from kerasish.module import Module
 from kerasish.optimizers import Optimizer
 from kerasish.paths import values
@@ -135,6 +136,12 @@ def _layers(trainer: Trainer) -> list[str]:
     return [type(each).__name__ for each in trainer.module.modules()]
 
 
+def _losses(trainer: Trainer) -> list[str]:
+    loss = trainer.loss
+    parts = [each.loss for each in loss.parts] if isinstance(loss, OutputLosses) else [loss]
+    return [type(each).__name__ for each in parts]
+
+
 def _optimizers(trainer: Trainer) -> dict[str, Optimizer]:
     return {name: each for name, each in _parts(trainer, Optimizer).items() if each.built}
 
@@ -144,6 +151,7 @@ def _trainer_state(trainer: Trainer) -> dict[str, Any]:
         "modules": {name: _module_state(each) for name, each in _parts(trainer, Module).items()},
         "optimizers": {name: each.state_dict() for name, each in _optimizers(trainer).items()},
         "layers": _layers(trainer),
+        "losses": _losses(trainer),
         "batches_trained": trainer.batches_trained,
     }
 
@@ -201,7 +209,7 @@ def _require_same_run(run: Run, trainers: dict[str, Trainer], state: Any) -> Non
         (f"{kind} of {each!r}", list(state["trainers"].get(name, {}).get(kind, ())), list(own))
         for name, each in trainers.items()
         for kind, own in (("modules", _parts(each, Module)), ("optimizers", _optimizers(each)),
-                          ("layers", _layers(each)))
+                          ("layers", _layers(each)), ("losses", _losses(each)))
     ]
     if plan.seed_is_given:
         facts.append(("seed", state["seed"], plan.seed))

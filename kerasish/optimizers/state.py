@@ -65,6 +65,10 @@ def load_state(optimizer: Any, state: Mapping[str, Any]) -> None:
 def _places(optimizer: Any, slot: str) -> Iterator[Tensor]:
     """The part of a slot that belongs to each parameter, in its shape."""
     for parameter in optimizer.parameters:
+        if slot not in optimizer.state[parameter.flat]:
+            raise ValueError(f"{type(optimizer).__name__}.state_dict() expects settings that it "
+                             f"was built with; got one that needs {slot!r}, set after that. Give "
+                             "it to a new optimizer, and compile with that one.")
         start = parameter.flat.offsets[parameter]
         part = optimizer.state[parameter.flat][slot][start : start + parameter.data.numel()]
         yield part.view(parameter.shape)

@@ -51,10 +51,12 @@ def encode_model(model: Any) -> tuple[dict[str, Any], dict[str, Tensor]]:
 
 def _encode_training(model: Any) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """What `compile` was given, and the optimizer's state: its numbers, and its tensors by path."""
-    optimizer, numbers, slots = model.optimizer, None, {}
+    optimizer, slots = model.optimizer, {}
+    rate = None if optimizer.schedule else optimizer.learning_rate
+    numbers = {"learning_rate": rate, "schedule": optimizer.schedule}
     if optimizer.built:
         state = optimizer.state_dict()
-        numbers = {**{name: state[name] for name in PLAIN}, "schedule": optimizer.schedule}
+        numbers |= {name: state[name] for name in PLAIN}
         paths = [path for path, _ in model.module.named_parameters()]
         kept = state["slots"] | ({"gradients": state["gradients"]} if state["gradients"] else {})
         slots = {f"optimizer:{slot}.{path}": value for slot, values in kept.items()
@@ -173,15 +175,17 @@ def resume_training(model: Any, stored: Stored, training: Mapping[str, Any]) -> 
     with refused(stored.path, "the training"):
         _check_compile(training["compile"])
         model.compile(**training["compile"])
-        numbers = training["optimizer"]
-        if numbers is None:
-            _refuse_unused(stored, (name for name in stored.shapes if name.startswith(OTHERS[1])))
-            return
-        if not isinstance(numbers, dict) or numbers.keys() != {*PLAIN, "schedule"} or not (
-                isinstance(numbers["schedule"], Schedule | None)):
+        numbers, rates = training["optimizer"], {"learning_rate", "schedule"}
+        if not isinstance(numbers, dict) or numbers.keys() not in ({*PLAIN, "schedule"}, rates) or (
+                not isinstance(numbers["schedule"], Schedule | None)):
             raise ValueError(f"expects {', '.join(PLAIN)} and schedule for the optimizer")
         if numbers["schedule"] is not None:
             model.optimizer.learning_rate = numbers["schedule"]
+        elif numbers["learning_rate"] is not None:
+            model.optimizer.learning_rate = numbers["learning_rate"]
+        if numbers.keys() == rates:  # it was saved before it was built
+            _refuse_unused(stored, (name for name in stored.shapes if name.startswith(OTHERS[1])))
+            return
         model.optimizer.load_state_dict({
             **{name: numbers[name] for name in PLAIN}, **_slots(model, stored, numbers)})
 

@@ -154,14 +154,11 @@ def differences(
         casts: whether another floating type will do.
     """
     got = {name: (each.dtype, tuple(each.shape)) for name, each in given.items()}
-    lines = []
-    for name in [*wanted, *(name for name in got if name not in wanted)]:
-        here, there = wanted.get(name), got.get(name)
-        if casts and here and there and here[1] == there[1]:
-            continue
-        if here != there:
-            lines.append(f"    {name[:80]}: {_shown(here)} in the net, {_shown(there)} in the file")
-    return "\n".join(lines[:10] + [f"    and {len(lines) - 10} more"] * (len(lines) > 10))
+    odd = [name for name in {**wanted, **got} if wanted.get(name) != got.get(name) and not (
+        casts and name in wanted and name in got and wanted[name][1] == got[name][1])]
+    lines = [f"    {name[:80]}: {_shown(wanted.get(name))} in the net, {_shown(got.get(name))} in "
+             "the file" for name in odd[:10]]
+    return "\n".join(lines + [f"    and {len(odd) - 10} more"] * (len(odd) > 10))
 
 
 def _shown(fact: tuple[torch.dtype, tuple[int, ...]] | None) -> str:

@@ -266,6 +266,16 @@ def test_other_optimizers_are_refused_and_nothing_is_changed(tmp_path: Path) -> 
     assert all(map(np.array_equal, before, model.get_weights()))
 
 
+def test_another_loss_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(Disturbance):
+        fitted(TensorDataset(*data()), tmp_path, At(6, fail))
+    model = Model(Linear(6), Tanh(), Dropout(0.2), Linear(1), device="cpu")
+    model.compile("adam", "mae", metrics=["mae"])
+    with pytest.raises(ValueError, match=r"with the losses of Model.* \['MSE'\]; got \['MAE'\]"):
+        model.fit(TensorDataset(*data()), batch_size=BATCH, epochs=3, seed=1, verbose=0,
+                  callbacks=BackupAndRestore(tmp_path))
+
+
 @pytest.mark.parametrize(("layers", "optimizer", "says"), [
     ([Linear(6), ReLU(), Dropout(0.2), Linear(1)], "adam", "the layers of Model.*'ReLU', 'Drop"),
     ([Linear(7), Tanh(), Dropout(0.2), Linear(1)], "adam", r"has shape \(6, 2\), not \(7, 2\)"),
@@ -507,7 +517,9 @@ def test_a_state_that_cannot_be_written_moves_no_backup(kind: str, tmp_path: Pat
 
 @pytest.mark.parametrize("arguments", [
     {"save_freq": 0}, {"save_freq": "batch"}, {"save_freq": True}, {"on_error": "ignore"},
+    {"delete_checkpoint": "no"}, {"backup_dir": 3},
 ], ids=str)  # fmt: skip
 def test_settings_out_of_range_are_refused(arguments: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match=r"BackupAndRestore\((save_freq|on_error)\) expects"):
-        BackupAndRestore("backup", **arguments)
+    (name,) = arguments
+    with pytest.raises((TypeError, ValueError), match=rf"BackupAndRestore\({name}\) expects"):
+        BackupAndRestore(**{"backup_dir": "backup"} | arguments)

@@ -20,8 +20,10 @@ from kerasish import (
     schedules,
 )
 from kerasish.module import Module
+from kerasish.optimizers import Adam
 from kerasish.parameter import Parameter
 from kerasish.saving import ModelFileError, read_file, write_file
+from kerasish.schedules import CosineDecay
 
 X = np.random.RandomState(0).randn(48, 4).astype("float32")
 Y = X[:, :1] * 2
@@ -197,6 +199,35 @@ def test_models_of_a_class_of_their_own(tmp_path: Path) -> None:
     assert type(Mine.load(tmp_path / "plain", custom=(Halved,), device="cpu")) is Mine
     with pytest.raises(TypeError, match=r"Give it __init__\(self, module, device='auto'\)"):
         Other.load(tmp_path / "plain", custom=(Halved,))
+
+
+@pytest.mark.parametrize(("first", "later"), [
+    ("adam", 0.3), (CosineDecay(0.1, 10), 0.3), (0.1, CosineDecay(0.2, 10)), (0.1, 0.1),
+], ids=["name", "schedule to number", "number to schedule", "as it was"])
+def test_a_rate_that_was_set_before_the_net_was_built(
+    first: Any, later: Any, tmp_path: Path
+) -> None:
+    model = net()
+    model.compile(first if first == "adam" else Adam(first), "mse")
+    model.optimizer.learning_rate = later
+    model.save(tmp_path / "net")
+    loaded = Model.load(tmp_path / "net", device="cpu").optimizer
+    assert loaded.learning_rate == model.optimizer.learning_rate
+    kept, meant = loaded.schedule, model.optimizer.schedule
+    assert (kept and kept(5)) == (meant and meant(5))
+
+
+@pytest.mark.parametrize(("setting", "value", "slot"), [
+    ("momentum", 0.5, "velocity"), ("use_ema", True, "average")])
+def test_a_setting_that_came_too_late_for_its_slots_is_named(
+    setting: str, value: Any, slot: str, tmp_path: Path
+) -> None:
+    model = net()
+    model.build((4,))
+    model.compile("sgd", "mse")
+    setattr(model.optimizer, setting, value)
+    with pytest.raises(ValueError, match=rf"SGD\.state_dict\(\) expects settings .* '{slot}', set"):
+        model.save(tmp_path / "net")
 
 
 def test_files_of_another_kind(tmp_path: Path) -> None:
