@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any, ClassVar, NamedTuple
 
 from kerasish.containers.grants import takes
+from kerasish.containers.planned import Planned
 from kerasish.containers.wiring import forward_order, in_order, like_inputs, placed
 from kerasish.module import Module
 from kerasish.node import Node
@@ -46,7 +47,7 @@ class _Step(NamedTuple):
     """The slot that its output goes to."""
 
 
-class Graph(Module):
+class Graph(Planned):
     """Modules wired without circles, from symbolic inputs to symbolic outputs.
 
         y = outputs(x), in the order of the wiring        dx: the exact reverse
@@ -71,8 +72,7 @@ class Graph(Module):
     """
 
     formula: ClassVar[str] = "y = a graph of modules"
-
-    _planned_at = -1
+    bound: ClassVar[tuple[str, ...]] = ("_steps", "_steps_to_stem")
 
     def __init__(self, inputs: Any, outputs: Any) -> None:
         self.inputs, self.outputs = inputs, outputs
@@ -172,12 +172,6 @@ class Graph(Module):
             self._steps.append(_Step(place, module.forward, module.backward, wire, target))
             self._steps_to_stem.append(_Step(place, module.forward, backward, wire, target))
         self._planned_at = Parameter.revisions
-
-    def __getstate__(self) -> dict[str, Any]:
-        """A copy binds steps of its own."""
-        bound = ("_steps", "_steps_to_stem")
-        state = {name: value for name, value in vars(self).items() if name not in bound}
-        return state | {"_planned_at": -1}
 
     def _note(self, error: Exception, place: int) -> None:
         note_place(error, self, f"part {place}", self.parts[place])

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from typing import Any, ClassVar
 
+from kerasish.containers.planned import Planned
 from kerasish.containers.steps import steps
 from kerasish.module import Module
 from kerasish.node import Node
@@ -12,7 +13,7 @@ from kerasish.trees import shape_of
 from kerasish.types import Shape
 
 
-class Sequential(Module):
+class Sequential(Planned):
     """Feeds each module with the output of the one before it.
 
         y = fₙ(… f₂(f₁(x)) …)        dx = f₁'(f₂'(… fₙ'(dy) …))
@@ -30,8 +31,8 @@ class Sequential(Module):
     """
 
     formula: ClassVar[str] = "y = fₙ(… f₂(f₁(x)) …)"
+    bound: ClassVar[tuple[str, ...]] = ("_forth", "_back", "_back_to_stem")
 
-    _planned_at = -1
     _unseen = True
 
     def __init__(self, *layers: Module | Iterable[Module]) -> None:
@@ -129,12 +130,6 @@ class Sequential(Module):
         self._back = [(step.place, step.backward) for step in reversed(forth)]
         self._back_to_stem = [(step.place, step.backward_to_stem) for step in reversed(forth)]
         self._planned_at = Parameter.revisions
-
-    def __getstate__(self) -> dict[str, Any]:
-        """A copy binds steps of its own."""
-        bound = ("_forth", "_back", "_back_to_stem")
-        state = {name: value for name, value in vars(self).items() if name not in bound}
-        return state | {"_planned_at": -1}
 
     def _note_place(self, error: Exception, index: int) -> None:
         note_place(error, self, f"layer {index}", self.layers[index])

@@ -1,0 +1,120 @@
+"""Sees what goes through a net: each forward and backward of each of its modules, as it happens."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, NamedTuple
+
+from kerasish.containers.planned import Planned
+from kerasish.module import Module
+
+
+class Place(NamedTuple):
+    """A module, and where in the net it is; of one that is shared, the first place."""
+
+    path: str
+    module: Module
+
+
+class Watch:
+    """Stands around every call of forward and backward in a module and all below it.
+
+    A subclass overrides `forward` and `backward`: it runs the call, and does what it likes before
+    and after it. Inside `with watch:` every module is called by itself: activations are neither
+    fused into what is before them nor written over its output, so there is an x and a y for each.
+    The numbers are the same to the bit. Afterwards all is as before; between the blocks watching
+    costs nothing.
+
+    Raises: RuntimeError for a block within a block of the same watch.
+
+    Args:
+        module: the net; built or not.
+
+    Example:
+        >>> import torch
+        >>> from kerasish.layers import Linear, ReLU
+        >>> from kerasish.containers import Sequential
+        >>> class Shapes(Watch):
+        ...     def forward(self, place, x, call):
+        ...         y = call(x)
+        ...         print(place.path or "the whole", tuple(x.shape), "->", tuple(y.shape))
+        ...         return y
+        >>> net = Sequential(Linear(2), ReLU())
+        >>> with Shapes(net):
+        ...     y = net(torch.ones(1, 3))
+        0 (1, 3) -> (1, 2)
+        1 (1, 2) -> (1, 2)
+        the whole (1, 3) -> (1, 2)
+    """
+
+    def __init__(self, module: Module) -> None:
+        self.module = module
+        self.places = [Place(path, part) for path, part in module.named_modules()]
+        self._watched: list[tuple[Module, type[Module], type[Module]]] = []
+        self._plans: dict[int, dict[str, Any]] = {}
+        self._classes: dict[type[Module], type[Module]] = {}
+        self._ends = False
+
+    def forward(self, place: Place, x: Any, call: Callable[[Any], Any]) -> Any:
+        """Around a forward: `call(x)` gives y, which this returns."""
+        return call(x)
+
+    def backward(self, place: Place, dy: Any, call: Callable[[Any], Any]) -> Any:
+        """Around a backward: `call(dy)` gives dx, or None where nobody needs it."""
+        return call(dy)
+
+    def __enter__(self) -> "Watch":
+        self.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.stop()
+
+    def start_for_one_step(self) -> None:
+        """Watches from now on until the whole module has gone back once."""
+        self.start()
+        self._ends = True
+
+    def start(self) -> None:
+        """Watches from now on until `stop`."""
+        if self._watched:
+            raise RuntimeError(f"{type(self).__name__} expects to watch once at a time; got "
+                               "started while it watches. Make another one.")
+        for place in self.places:
+            kind = type(place.module)
+            if kind not in self._classes:
+                self._classes[kind] = self._watched_class(kind)
+            self._watched.append((place.module, kind, self._classes[kind]))
+        self._by_id = {id(place.module): place for place in self.places}
+        self._put(1)
+
+    def stop(self) -> None:
+        """Watches no more, if it did."""
+        if self._watched:
+            self._put(0)
+        self._watched, self._ends = [], False
+
+    def _put(self, which: int) -> None:
+        """Gives every module its own class or the watched one, and the plan that goes with it."""
+        for part, *classes in self._watched:
+            part.__class__ = classes[which]
+            if isinstance(part, Planned):
+                self._plans[id(part)] = part.exchange_plan(self._plans.get(id(part), {}))
+
+    def _watched_class(self, kind: Any) -> type[Module]:
+        """As a subclass it is neither fused nor does it overwrite x: these go by exact class."""
+
+        @wraps(kind.forward)
+        def forward(part: Module, x: Any, *more: Any, **granted: Any) -> Any:
+            place = self._by_id[id(part)]
+            return self.forward(place, x, lambda x: kind.forward(part, x, *more, **granted))
+
+        @wraps(kind.backward)
+        def backward(part: Module, dy: Any, *more: Any, **granted: Any) -> Any:
+            place = self._by_id[id(part)]
+            dx = self.backward(place, dy, lambda dy: kind.backward(part, dy, *more, **granted))
+            if self._ends and part is self.module:
+                self.stop()
+            return dx
+
+        return type(kind.__name__, (kind,), {"forward": forward, "backward": backward,
+                                             "__module__": kind.__module__})

@@ -1,0 +1,157 @@
+"""Watch: it sees every call, changes no bit, and leaves nothing behind."""
+
+import copy
+
+import pytest
+import torch
+
+from kerasish import Model, Sequential, set_seed
+from kerasish.containers import Add, Graph, Input, Residual
+from kerasish.layers import Dropout, Linear, ReLU, Tanh
+from kerasish.trees import mapped
+from kerasish.watching import Watch
+
+
+def copied(tree):
+    return mapped(torch.clone, tree)
+
+
+class Calls(Watch):
+    """Keeps the path, the direction and copies of what went in and out."""
+
+    def __init__(self, module):
+        super().__init__(module)
+        self.seen = []
+
+    def forward(self, place, x, call):
+        y = call(x)
+        self.seen.append((place.path, "forward", copied(x), copied(y)))
+        return y
+
+    def backward(self, place, dy, call):
+        dx = call(dy)
+        self.seen.append((place.path, "backward", copied(dy), dx))
+        return dx
+
+
+def deep_net():
+    shared = Linear(3, 3)
+    x = Input((3,))
+    h = shared(x)
+    graph = Graph(x, Add()((h, shared(h))))
+    net = Sequential(Linear(3), ReLU(), Residual(Sequential(Linear(3), Tanh())), graph, ReLU())
+    net.build((4,))
+    return net
+
+
+def results(net, watch=None):
+    net.zero_grad()
+    x = torch.linspace(-1, 1, 20).view(5, 4)
+    if watch is not None:
+        watch.start()
+    y = net.forward(x)
+    dx = net.backward(torch.linspace(-2, 1, 15).view(5, 3))
+    if watch is not None:
+        watch.stop()
+    return [y, dx, *(parameter.grad.clone() for parameter in net.parameters())]
+
+
+def test_every_module_is_seen_in_both_directions_and_in_order():
+    net = deep_net()
+    watch = Calls(net)
+    results(net, watch)
+    forth = [path for path, direction, *_ in watch.seen if direction == "forward"]
+    back = [path for path, direction, *_ in watch.seen if direction == "backward"]
+    assert forth == ["0", "1", "2.body.0", "2.body.1", "2.body", "2.shortcut", "2.merge", "2",
+                     "3.0", "3.0", "3.1", "3", "4", ""]
+    assert back == ["4", "3.1", "3.0", "3.0", "3", "2.merge", "2.shortcut", "2.body.1",
+                    "2.body.0", "2.body", "2", "1", "0", ""]
+
+
+def test_an_activation_is_seen_apart_from_the_layer_that_runs_its_kernel():
+    net = Sequential(Linear(3, 3), ReLU())
+    watch = Calls(net)
+    net.build((3,))
+    with watch:
+        net.forward(torch.tensor([[1.0, -1.0, 2.0]]))
+    linear, relu, _ = watch.seen
+    assert torch.equal(linear[3].clamp(min=0), relu[3])
+    assert not torch.equal(linear[3], relu[3])
+
+
+def test_watched_results_are_the_same_to_the_bit():
+    net = deep_net()
+    before = results(net)
+    watched = results(net, Watch(net))
+    for one, other in zip(before, watched, strict=True):
+        assert torch.equal(one, other)
+
+
+def test_nothing_is_left_behind():
+    net = deep_net()
+    results(net)
+    parts = list(net.modules())
+    before = [(type(part), dict(vars(part))) for part in parts]
+    watch = Watch(net)
+    for _ in range(3):
+        results(net, watch)
+        assert [(type(part), vars(part)) for part in parts] == before
+    with pytest.raises(ZeroDivisionError), watch:
+        raise ZeroDivisionError
+    assert [(type(part), vars(part)) for part in parts] == before
+
+
+def test_a_watch_for_one_step_ends_by_itself():
+    net = deep_net()
+    watch = Calls(net)
+    watch.start_for_one_step()
+    results(net)
+    count = len(watch.seen)
+    assert count == len(set(watch.places)) * 2 + 2 and type(net) is Sequential
+    results(net)
+    assert len(watch.seen) == count
+    watch.stop()  # twice is once
+
+
+def test_frozen_and_thawed_parameters_are_respected_while_it_watches():
+    net = deep_net()
+    watch = Watch(net)
+    with watch:
+        net.layers[0].trainable = False
+        results(net)
+        assert not net.layers[0].weight.grad.any()
+    net.layers[0].trainable = True
+    results(net)
+    assert net.layers[0].weight.grad.any()
+
+
+def test_a_watch_within_itself_is_refused():
+    watch = Watch(Linear(3))
+    with watch, pytest.raises(RuntimeError, match=r"Watch expects to watch once at a time"):
+        watch.start()
+
+
+def test_training_under_a_watch_is_the_same_training():
+    def trained(watched):
+        set_seed(0)
+        model = Model(Linear(8), ReLU(), Dropout(0.5), Linear(1))
+        model.compile("adam", loss="mse")
+        model.build((2,))
+        x = torch.linspace(-1, 1, 40).view(20, 2)
+        watch = Watch(model.module)
+        if watched:
+            watch.start()
+        model.fit(x, x.sum(1), batch_size=4, epochs=2, verbose=0, seed=1)
+        watch.stop()
+        return model.module.state_dict()
+
+    one, other = trained(False), trained(True)
+    assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_a_watched_module_can_still_be_asked_what_it_is():
+    net = deep_net()
+    with Watch(net):
+        assert repr(net.layers[0]) == "Linear(3)" and isinstance(net.layers[0], Linear)
+        assert type(net.layers[0]).__name__ == "Linear"
+    assert copy.deepcopy(net).layers[0].built
