@@ -14,6 +14,7 @@ from kerasish.contents import Contents
 from kerasish.data import Source, source_of
 from kerasish.history import History
 from kerasish.hooks import Callback, CallbackList, flattened
+from kerasish.inspectable import Inspectable
 from kerasish.module import Module
 from kerasish.plan import Validation, check_steps, make_plan, one_batch, weighing
 from kerasish.progress import ProgressLine, check_verbose
@@ -26,7 +27,7 @@ from kerasish.trees import filled, leaves, mapped_shapes
 from kerasish.types import Device
 
 
-class Model(Savable, Resumable, Contents):
+class Model(Savable, Resumable, Inspectable, Contents):
     """A net that is compiled, fitted, evaluated and asked, in Keras' words.
 
     Raises: TypeError if an argument is no module.

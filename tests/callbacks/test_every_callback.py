@@ -198,5 +198,5 @@ def test_there_is_one_class_under_each_name() -> None:
     assert callbacks.Callback is kerasish.hooks.Callback
     assert callbacks.History is kerasish.history.History
     assert {cls.__module__ for cls in (EarlyStopping, TensorBoard)} == {
-        "kerasish.callbacks.early_stopping", "kerasish.callbacks.tensorboard",
+        "kerasish.callbacks.early_stopping", "kerasish.callbacks.tensorboard.callback",
     }  # fmt: skip

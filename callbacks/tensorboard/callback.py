@@ -7,8 +7,9 @@ from typing import Any, ClassVar
 from kerasish.hooks import Callback
 from kerasish.types import Logs
 
-_SUFFIX = ".kerasish"
-"""The end of the names of event files: those of others are left alone."""
+from .page import Page
+from .runs import Runs
+from .scalars import Scalars
 
 
 class TensorBoard(Callback):
@@ -46,68 +47,63 @@ class TensorBoard(Callback):
                 f"least 1; got {update_freq!r}. 'epoch' costs nothing during an epoch."
             )
         self.log_dir, self.update_freq = Path(log_dir), update_freq
-        self._writers: dict[str, Any] = {}
+        self.runs = Runs(self.log_dir)
+        self.pages: list[Page] = [Scalars(update_freq)]
+        for page in self.pages:
+            page.runs = self.runs
+
+    def set_model(self, model: Any) -> None:
+        super().set_model(model)
+        for page in self.pages:
+            page.set_model(model)
+
+    def set_params(self, params: dict[str, Any]) -> None:
+        super().set_params(params)
+        for page in self.pages:
+            page.set_params(params)
 
     def listens(self, hook: str) -> bool:
-        return self.update_freq != "epoch" and super().listens(hook)
+        return super().listens(hook) and any(page.listens(hook) for page in self.pages)
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         if self.log_dir.exists() and not self.log_dir.is_dir():
             raise NotADirectoryError(f"TensorBoard(log_dir) expects a folder, or a name for a new "
                                      f"one; got {str(self.log_dir)!r}, a file. Choose another.")
-        self._every = self.update_freq if isinstance(self.update_freq, int) else 1
+        for page in self.pages:
+            page.on_train_begin(logs)
+
+    def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
+        for page in self.pages:
+            page.on_epoch_begin(epoch, logs)
+
+    def on_epoch_resume(self, epoch: int, batch: int) -> None:
+        for page in self.pages:
+            page.on_epoch_resume(epoch, batch)
 
     def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
-        step = self.model.batches_trained
-        if step % self._every == 0:
-            for name, value in (logs or {}).items():
-                self._write("train", f"batch_{name}", value, step)
+        for page in self.pages:
+            if page.listens("on_train_batch_end"):
+                page.on_train_batch_end(batch, logs)
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
-        step = self.model.epochs_trained - 1
-        for name, value in (logs or {}).items():
-            run = "validation" if name.startswith("val_") else "train"
-            self._write(run, f"epoch_{name.removeprefix('val_')}", value, step)
-        rate = self.model.optimizer.learning_rate
-        self._write("train", "epoch_learning_rate", rate, step)
-        self._flush()
+        for page in self.pages:
+            page.on_epoch_end(epoch, logs)
+        self.runs.flush()
+
+    def on_train_end(self, logs: Logs | None = None) -> None:
+        for page in self.pages:
+            page.on_train_end(logs)
 
     def state_dict(self) -> dict[str, Any]:
-        self._flush()
-        lengths = {path.relative_to(self.log_dir).as_posix(): path.stat().st_size
-                   for path in self._event_files()}
-        return {"lengths": lengths}
+        pages = [page.state_dict() for page in self.pages]
+        return {"lengths": self.runs.lengths(), "pages": pages}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.close()
-        for path in self._event_files():
-            length = state["lengths"].get(path.relative_to(self.log_dir).as_posix())
-            if length is None:
-                path.unlink()  # it was begun after the state was saved
-            elif length < path.stat().st_size:
-                os.truncate(path, length)
+        self.runs.cut_back(state["lengths"])
+        for page, kept in zip(self.pages, state["pages"], strict=True):
+            page.load_state_dict(kept)
 
     def close(self) -> None:
-        for writer in self._writers.values():
-            writer.close()
-        self._writers = {}
-
-    def _flush(self) -> None:
-        for writer in self._writers.values():
-            writer.flush()
-
-    def _event_files(self) -> list[Path]:
-        runs = (self.log_dir / "train", self.log_dir / "validation")
-        return sorted(path for run in runs for path in run.glob(f"*{_SUFFIX}"))
-
-    def _write(self, run: str, tag: str, value: Any, step: int) -> None:
-        try:
-            value = float(value)
-        except (TypeError, ValueError):
-            return  # a callback's own note in the logs
-        if run not in self._writers:
-            from torch.utils.tensorboard import SummaryWriter  # on use: it takes a second
-
-            self._writers[run] = SummaryWriter(
-                str(self.log_dir / run), filename_suffix=_SUFFIX)
-        self._writers[run].add_scalar(tag, value, step)
+        for page in self.pages:
+            page.close()
+        self.runs.close()

@@ -1,0 +1,32 @@
+"""What TensorBoard is made of: a page says when it writes what."""
+
+from typing import Any
+
+from kerasish.hooks import Callback
+
+from .runs import Runs
+
+
+class Page(Callback):
+    """One kind of thing to see in TensorBoard: a callback that writes into `runs`.
+
+    Hooks are those of a callback, `listens` and `state_dict` included. Steps of epochs and batches
+    are `self.epochs` and `self.batches`: they go on across fits of the same model.
+    """
+
+    runs: Runs
+    """The event files to write into, set before training begins."""
+
+    @property
+    def epochs(self) -> int:
+        """The step of what is written when an epoch ends."""
+        return int(self.model.epochs_trained) - 1
+
+    @property
+    def batches(self) -> int:
+        """The step of what is written after a batch."""
+        return int(self.model.batches_trained)
+
+    def write(self, run: str, summary: Any, step: int) -> None:
+        """Writes a Summary to a run, "train" for instance; `runs` says the rest."""
+        self.runs.add(run, summary, step)
