@@ -28,7 +28,8 @@ FLOORS = {
        "watching",
     3: "hooks saving distributed plots records",
     4: "history progress replaying",
-    5: "compiling contents endings inspectable resuming running savable stepping training export insight",
+    5: "compiling contents endings inspectable resuming running savable stepping training export "
+       "insight",
     6: "model __init__",
     7: "callbacks",
 }

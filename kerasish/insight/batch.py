@@ -1,0 +1,24 @@
+"""One batch, as the tools that look at a single step take it."""
+
+from typing import Any
+
+from kerasish.plan import one_batch
+
+
+def ready_batch(model: Any, who: str, x: Any, y: Any, sample_weight: Any = None) -> Any:
+    """Builds a model for a batch, if it is not built, and brings the batch to it.
+
+    Raises: RuntimeError before compile; TypeError or ValueError for data that do not fit.
+
+    Args:
+        model: a compiled one; it may be a twin.
+        who: the method that asks, "check" for instance.
+        x, y, sample_weight: as `fit` takes them, but a batch alone.
+
+    Returns: (x, y, sample_weight) on the device of the model.
+    """
+    model._require_compiled(who)
+    source = one_batch(who, x, y, sample_weight)
+    model._make_ready(who, source)
+    (batch,) = model._placed(source).epoch(0)
+    return batch
