@@ -13,7 +13,9 @@ def ready_batch(model: Any, who: str, x: Any, y: Any, sample_weight: Any = None)
     Args:
         model: a compiled one; it may be a twin.
         who: the method that asks, "check" for instance.
-        x, y, sample_weight: as `fit` takes them, but a batch alone.
+        x: as `fit` takes it, but one batch alone.
+        y: its targets.
+        sample_weight: as many numbers, or None.
 
     Returns: (x, y, sample_weight) on the device of the model.
     """
