@@ -116,7 +116,7 @@ class _Tree:
         found = list(self._own(path, module))
         for below, part in module.named_modules(path) if folds else ():
             found += self._own(below, part)
-        name = f"{path} {_title(module)}{marks}".strip()
+        name = f"{path} {title(module)}{marks}".strip()
         frames = bool(children) and not folds and not found
         yield _Row("  " * depth + name, module, found, frames)
         for name, child in () if folds else children:
@@ -143,8 +143,8 @@ class _Tree:
         return f" ({'; '.join(shared)})" if shared else ""
 
 
-def _title(module: Module) -> str:
-    """Its settings as well, but for what the rows below it show."""
+def title(module: Module) -> str:
+    """A module's class, and its settings as well, but for what the rows below it show."""
     shown = repr(module)
     holds = isinstance(module, Graph) or any(repr(child) in shown for child in module.children())
     return type(module).__name__ if holds else shown
