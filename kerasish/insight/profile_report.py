@@ -87,13 +87,13 @@ class Profile:
     def __repr__(self) -> str:
         return f"<Profile of {len(self.rows)} rows: {self._shown(self.step_ms)} ms a step>"
 
-    def columns(self, paths: Iterable[str]) -> tuple[str, str, str, str]:
+    def columns(self, paths: Iterable[str]) -> tuple[str, ...]:
         """Forward, dx, dW and share of the modules at these paths together, as text."""
         wanted = set(paths)
         rows = [row for row in self.rows if row.path in wanted]
         times = [sum(part) for part in zip(*map(_parts, rows), strict=True)] or [0.0] * 3
         share = sum(row.share for row in rows)
-        return (*map(self._shown, times), f"{share:.1%}")  # type: ignore[return-value]
+        return (*map(self._shown, times), f"{share:.1%}")
 
     def totals(self) -> list[str]:
         """Sentences on the whole step: its time and its peak of memory."""
