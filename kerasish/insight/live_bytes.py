@@ -1,6 +1,6 @@
 """How many bytes of tensors are alive: at any moment, at most, and what was running then."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import torch
@@ -10,6 +10,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from kerasish.insight.stopwatch import FORWARD, Key
 from kerasish.module import Module
+from kerasish.trees import leaves
 from kerasish.watching import Place, Watch
 
 BACKWARD = "backward"
@@ -70,6 +71,17 @@ class LiveBytes(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if storage.device.type == self.device.type:
             reference = StorageWeakRef(storage)  # type: ignore[no-untyped-call]
             self._held[reference.cdata] = reference, storage.nbytes()
+
+
+def lasting(model: Any, batch: Any) -> Iterator[Tensor]:
+    """The tensors that are there before a step and after it: the model's, and the batch."""
+    for parameter in model.module.parameters():
+        yield from (parameter.data, parameter.grad)
+    yield from model.module.buffers()
+    for slots in model.optimizer.state.values():
+        yield from slots.values()
+    for part in batch:
+        yield from (each for each in leaves(part) if each is not None)
 
 
 class Moments(Watch):

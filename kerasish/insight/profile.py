@@ -10,8 +10,8 @@ import numpy as np
 import torch
 
 from kerasish.checks import check_count
-from kerasish.insight.batch import ready_batch
-from kerasish.insight.live_bytes import BACKWARD, LiveBytes, Moments
+from kerasish.insight.batch import ready_batch, train_step
+from kerasish.insight.live_bytes import BACKWARD, LiveBytes, Moments, lasting
 from kerasish.insight.profile_report import Profile, ProfileRow
 from kerasish.insight.stopwatch import (
     FORWARD,
@@ -31,7 +31,6 @@ from kerasish.insight.twin import twin
 from kerasish.parameter import Parameter
 from kerasish.paths import values
 from kerasish.training import mode
-from kerasish.trees import leaves
 from kerasish.watching import Place
 
 _SECONDS, _LEAST, _MOST = 2.0, 3, 50
@@ -117,9 +116,7 @@ class _Bench:
 
     def step(self) -> None:
         """What the loop does with each batch."""
-        model = self.model
-        model.batch_data = self.batch
-        model.record(model.scores, model.train_step(*self.batch), *self.batch)
+        train_step(self.model, self.batch)
 
     def _time_apart(self, rounds: _Rounds) -> None:
         watch = self.watch
@@ -161,12 +158,7 @@ class _Bench:
 
     def live(self) -> LiveBytes:
         """What counts bytes, of those that outlive the step to begin with."""
-        model = self.model
-        slots = (each for kept in model.optimizer.state.values() for each in kept.values())
-        own = ((each.data, each.grad) for each in model.module.parameters())
-        batch = (each for part in self.batch for each in leaves(part) if each is not None)
-        return LiveBytes([*(each for pair in own for each in pair), *model.module.buffers(),
-                          *slots, *batch], model.device)
+        return LiveBytes(lasting(self.model, self.batch), self.model.device)
 
 
 def _report(bench: _Bench) -> Profile:
