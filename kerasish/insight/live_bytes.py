@@ -80,8 +80,7 @@ def lasting(model: Any, batch: Any) -> Iterator[Tensor]:
     yield from model.module.buffers()
     for slots in model.optimizer.state.values():
         yield from slots.values()
-    for part in batch:
-        yield from (each for each in leaves(part) if each is not None)
+    yield from leaves(batch)
 
 
 class Moments(Watch):

@@ -31,6 +31,7 @@ from kerasish.insight.twin import twin
 from kerasish.parameter import Parameter
 from kerasish.paths import values
 from kerasish.training import mode
+from kerasish.trees import mapped
 from kerasish.watching import Place
 
 _SECONDS, _LEAST, _MOST = 2.0, 3, 50
@@ -79,7 +80,7 @@ class _Bench:
     """
 
     def __init__(self, model: Any, batch: Any) -> None:
-        self.model, self.batch = model, batch
+        self.model, self.batch = model, mapped(torch.clone, batch)  # not part of something larger
         self.steps = model.optimizer.gradient_accumulation_steps or 1
         self.in_a_row = 1
         self.clock = clock_of(model.device)
