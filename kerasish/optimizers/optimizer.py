@@ -22,8 +22,8 @@ from kerasish.schedules.schedule import check_schedule
 Rate = float | Callable[[int], float]
 """A number, or a schedule: a function of the number of updates so far."""
 
-_BOUND = ("_gradients", "_segments", "_stages", "_averages")
-"""What a plan holds: stretches of the flat vectors."""
+_BOUND = ("_gradients", "_segments", "_stages", "_averages", "_advance")
+"""What a plan holds, stretches of the flat vectors; and what stands around the next update."""
 
 
 class Optimizer(Configured):
@@ -207,6 +207,24 @@ class Optimizer(Configured):
         """Exchanges trainable weights and their running averages; a second call undoes it."""
         if self._has_averages():
             self._averages.swap()
+
+    def watch_next_update(self, watch: Callable[[Callable[[], None]], None]) -> None:
+        """Calls `watch(update)` in place of the next update, once; it is to call `update()`.
+
+        The gradients are complete then, sums over the micro-batches, `gathered_rows` samples, where
+        these accumulate; regularizers and clipping come afterwards, in the update.
+        """
+        update = self._advance
+
+        def watched() -> None:
+            self.unwatch_update()
+            watch(update)
+
+        vars(self)["_advance"] = watched
+
+    def unwatch_update(self) -> None:
+        """Lets the next update run unwatched."""
+        vars(self).pop("_advance", None)
 
     def state_dict(self) -> dict[str, Any]:
         """Copies of all that later steps depend on besides the weights: plain values and tensors.

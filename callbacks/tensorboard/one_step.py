@@ -1,0 +1,150 @@
+"""What one step of training was: outputs of modules, gradients, and how far the weights went.
+
+Nothing of it is read from the device within the step, and the other steps cost nothing.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from kerasish.differentiable import is_saving
+from kerasish.trees import leaves, mapped
+from kerasish.watching import Place, Watch
+
+_MOST = 1 << 14
+"""Numbers of an output that are kept; of a larger one so many that lie evenly in it."""
+
+
+class Outputs(Watch):
+    """What the modules of a model put out in the next step, as far as they train.
+
+    Args:
+        model: that trains.
+    """
+
+    values: Tensor | None = None
+    """All of them, one after the other."""
+
+    def __init__(self, model: Any) -> None:
+        super().__init__(model.module)
+        self.model = model
+        self.sizes: dict[str, int] = {}
+        """How many of the values are of which module, by its path, in their order."""
+        self._seen: dict[str, list[Tensor]] = {}
+        is_container = len(self.places) > 1
+        self._left_out = ("",) if is_container else ()  # its output is that of its last module
+
+    def start(self) -> None:
+        """Watches from now on, and knows nothing of what was before."""
+        self.drop()
+        self._batch = self.model.batches_trained
+        super().start()
+
+    def forward(self, place: Place, x: Any, call: Any) -> Any:
+        """Keeps y. In another step nothing is under way yet: it is the moment to watch no more."""
+        if self.model.batches_trained != self._batch:
+            self.stop()
+            return call(x)
+        y = call(x)
+        if is_saving() and place.path not in self._left_out:
+            self._seen.setdefault(place.path, []).extend(
+                _some(part) for part in leaves(y) if not part.is_complex())
+        return y
+
+    def stop(self) -> None:
+        """Watches no more."""
+        super().stop()
+        self._lay_down()
+
+    def _lay_down(self) -> None:
+        if self._seen:
+            self.sizes = {path: sum(part.numel() for part in parts)
+                          for path, parts in self._seen.items()}
+            self.values = torch.cat([part for parts in self._seen.values() for part in parts])
+            self._seen = {}
+
+    def drop(self) -> None:
+        """Forgets what was seen."""
+        self.values, self.sizes, self._seen = None, {}, {}
+
+    def state_dict(self) -> dict[str, Any]:
+        """What was seen, as it is kept in checkpoints."""
+        self._lay_down()
+        return {"values": copied(self.values), "sizes": dict(self.sizes)}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Takes it back."""
+        self.values, self.sizes = state["values"], dict(state["sizes"])
+
+
+class Update:
+    """The gradients that the next update of an optimizer finds, and how far it moves the weights.
+
+    Args:
+        optimizer: that updates.
+    """
+
+    gradients: list[Tensor] | None = None
+    """A vector for each of the optimizer's flat vectors: means over the samples, not clipped."""
+    norms: list[Tensor] | None = None
+    """For each flat vector ‖Δw‖ of its parameters, and in a second line ‖w‖ before."""
+
+    def __init__(self, optimizer: Any) -> None:
+        self.optimizer = optimizer
+        self._waits = False
+
+    def start(self) -> None:
+        """Looks at the next update, once."""
+        self._waits = True
+        self.optimizer.watch_next_update(self._look)
+
+    def stop(self) -> None:
+        """Looks at none any more."""
+        if self._waits:
+            self.optimizer.unwatch_update()
+        self._waits = False
+
+    def _look(self, update: Callable[[], None]) -> None:
+        self._waits = False
+        flats, rows = self.optimizer.flats, self.optimizer.gathered_rows
+        self.gradients = [flat.grad / rows if rows else flat.grad.clone() for flat in flats]
+        before = [flat.data.clone() for flat in flats]
+        update()
+        self.norms = []
+        for flat, w in zip(flats, before, strict=True):
+            sizes = flat.sizes(slice(0, len(w)))
+            parts = [part for vector in (flat.data - w, w)
+                     for part in vector.split_with_sizes(sizes)]
+            self.norms.append(torch.stack(torch._foreach_norm(parts)).view(2, -1))
+
+    def drop(self) -> None:
+        """Forgets what was seen."""
+        self.gradients = self.norms = None
+
+    def state_dict(self) -> dict[str, Any]:
+        """What was seen, as it is kept in checkpoints."""
+        return {"gradients": copied(self.gradients), "norms": copied(self.norms)}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Takes it back."""
+        self.gradients, self.norms = state["gradients"], state["norms"]
+
+
+def copied(tree: Any) -> Any:
+    """Tensors of a step as those that outlive it."""
+    with torch.inference_mode(False):
+        return mapped(torch.clone, tree)
+
+
+def _some(y: Tensor) -> Tensor:
+    """An output as a vector, or numbers at equal distances in it: no axis is a multiple of these."""
+    values = y.reshape(-1)
+    if len(values) <= _MOST:
+        return values
+    distance = -(-len(values) // _MOST)
+    while math.gcd(distance, len(values)) > 1:
+        distance += 1
+    return values[::distance].clone()
