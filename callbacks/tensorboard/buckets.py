@@ -8,7 +8,7 @@ import numpy as np
 from .wire import BUCKETS, histograms
 
 _GROUP = 1 << 20
-"""Numbers that are counted in one pass: all of a small net, and of a large one what fits a cache."""
+"""Numbers that are counted in one pass, unless one tensor has more."""
 _TOO_LARGE = 1e150
 """From here on a square may be no finite number: such values count as not finite, too."""
 _TOO_NARROW = 1e-300
@@ -19,8 +19,6 @@ class Counted(NamedTuple):
 
     rows: np.ndarray
     """A HistogramProto for each."""
-    squares: np.ndarray
-    """Σ v² of each; nan where a value is not finite."""
     not_finite: np.ndarray
     """How many values of each are in no bucket, as they are not finite."""
 
@@ -31,7 +29,9 @@ def counted(tensors: Sequence[np.ndarray]) -> Counted:
     Where all are equal the buckets lie around that value, 1 from end to end; where there is none
     they are empty.
     """
-    found, group, size = [], [], 0
+    found: list[Counted] = []
+    group: list[np.ndarray] = []
+    size = 0
     for tensor in tensors:
         if group and size + tensor.size > _GROUP:
             found.append(_of_group(group))
@@ -43,19 +43,33 @@ def counted(tensors: Sequence[np.ndarray]) -> Counted:
 
 
 def _of_group(tensors: Sequence[np.ndarray]) -> Counted:
-    sizes = np.array([tensor.size for tensor in tensors], dtype=np.intp)
-    values = np.concatenate([np.empty(0), *map(np.ravel, tensors)], dtype=np.float64)
+    sizes, values = _joined(tensors)
     fits = np.abs(values) < _TOO_LARGE
     if fits.all() and sizes.all():
-        rows = _rows(values, sizes)
-        return Counted(rows, rows["sum_squares"].copy(), np.zeros(len(sizes), dtype=np.intp))
+        return Counted(_rows(values, sizes), np.zeros(len(sizes), dtype=np.intp))
     owners = np.repeat(np.arange(len(sizes)), sizes)
     left = np.bincount(owners[fits], minlength=len(sizes))
     rows = histograms(len(sizes))
     if left.any():
         rows[left > 0] = _rows(values[fits], left[left > 0])
-    squares = np.where(left < sizes, np.nan, rows["sum_squares"])
-    return Counted(rows, squares, sizes - left)
+    return Counted(rows, sizes - left)
+
+
+def square_sums(tensors: Sequence[np.ndarray]) -> np.ndarray:
+    """Σ v² of each tensor, whatever its values are."""
+    sizes, values = _joined(tensors)
+    sums, is_full = np.zeros(len(sizes)), sizes > 0
+    if is_full.any():
+        with np.errstate(over="ignore"):
+            values *= values
+        sums[is_full] = np.add.reduceat(values, (np.cumsum(sizes) - sizes)[is_full])
+    return sums
+
+
+def _joined(tensors: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """The sizes of tensors, and all their values one after the other."""
+    sizes = np.array([tensor.size for tensor in tensors], dtype=np.intp)
+    return sizes, np.concatenate([np.empty(0), *map(np.ravel, tensors)], dtype=np.float64)
 
 
 def _rows(values: np.ndarray, sizes: np.ndarray) -> np.ndarray:

@@ -15,6 +15,8 @@ _BLOCK = 1024
 """Bytes that are summed up at once: the table has a line of 256 values for each."""
 _CHUNK = 64 * _BLOCK
 """Bytes whose look-ups are in memory together."""
+_FEW = 256
+"""Up to here a loop over the bytes is as fast, as it needs no table that has left the cache."""
 _ONES = 0xFFFFFFFF
 
 
@@ -36,26 +38,24 @@ def crc32c(data: bytes) -> int:
         >>> hex(crc32c(b"123456789"))
         '0xe3069283'
     """
-    if len(data) < 4:
+    if len(data) <= _FEW:
         return _byte_by_byte(data)
-    width = min(len(data), _BLOCK)
-    padded = np.zeros(-(-len(data) // width) * width, dtype=np.uint8)  # zeros in front add nothing
+    padded = np.zeros(-(-len(data) // _BLOCK) * _BLOCK, dtype=np.uint8)  # zeros in front add none
     start = len(padded) - len(data)
     padded[start:] = np.frombuffer(data, dtype=np.uint8)
     padded[start : start + 4] ^= 255  # the register starts as ones
     crc = 0
     for first in range(0, len(padded), _CHUNK):
-        blocks = padded[first : first + _CHUNK].reshape(-1, width)
-        for block in _of_blocks(blocks).tolist():
-            crc = _moved_on(crc) ^ block if width == _BLOCK else block
+        for block in _of_blocks(padded[first : first + _CHUNK].reshape(-1, _BLOCK)).tolist():
+            crc = _moved_on(crc) ^ block
     return crc ^ _ONES
 
 
 def _of_blocks(blocks: np.ndarray) -> np.ndarray:
-    """What each of the blocks of one width adds to the register at its end."""
-    table, lines = _table()
-    found = table.take(blocks + lines[_BLOCK - blocks.shape[1] :])
-    return np.bitwise_xor.reduce(found, axis=1)
+    """What each of the blocks adds to the register at its end."""
+    table, places = _table()
+    added: np.ndarray = np.bitwise_xor.reduce(table.take(blocks + places), axis=1)
+    return added
 
 
 def _moved_on(crc: int) -> int:
@@ -65,7 +65,7 @@ def _moved_on(crc: int) -> int:
 
 
 def _byte_by_byte(data: bytes) -> int:
-    crc, last = _ONES, _last_line().tolist()
+    crc, last = _ONES, _one_byte()
     for byte in data:
         crc = last[(crc ^ byte) & 255] ^ crc >> 8
     return crc ^ _ONES
@@ -89,9 +89,15 @@ def _first_lines() -> list[list[int]]:
 
 
 @cache
+def _one_byte() -> list[int]:
+    line: list[int] = _last_line().tolist()
+    return line
+
+
+@cache
 def _last_line() -> np.ndarray:
     """What the last byte of a block adds, for each value: eight steps of the division."""
-    line = np.arange(256, dtype=np.uint32)
+    line: np.ndarray = np.arange(256, dtype=np.uint32)
     for _ in range(8):
         line = line >> 1 ^ np.where(line & 1, np.uint32(_POLYNOMIAL), np.uint32(0))
     return line

@@ -5,6 +5,7 @@ Nothing of it is read from the device within the step, and the other steps cost 
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -83,54 +84,55 @@ class Outputs(Watch):
 class Update:
     """The gradients that the next update of an optimizer finds, and how far it moves the weights.
 
+    Each is a list with a vector for each of the optimizer's flat vectors, or None.
+
     Args:
         optimizer: that updates.
     """
 
     gradients: list[Tensor] | None = None
-    """A vector for each of the optimizer's flat vectors: means over the samples, not clipped."""
-    norms: list[Tensor] | None = None
-    """For each flat vector ‖Δw‖ of its parameters, and in a second line ‖w‖ before."""
+    """Means over the samples, before penalties and clipping."""
+    before: list[Tensor] | None = None
+    """The weights before the update, and"""
+    moved: list[Tensor] | None = None
+    """how far it took them."""
 
     def __init__(self, optimizer: Any) -> None:
         self.optimizer = optimizer
         self._waits = False
 
     def start(self) -> None:
-        """Looks at the next update, once."""
+        """Looks at the next update, once: it stands in its place, and in that of no later one."""
         self._waits = True
-        self.optimizer.watch_next_update(self._look)
+        vars(self.optimizer)["_advance"] = partial(self._look, self.optimizer._advance)
 
     def stop(self) -> None:
         """Looks at none any more."""
         if self._waits:
-            self.optimizer.unwatch_update()
+            del self.optimizer._advance
         self._waits = False
 
     def _look(self, update: Callable[[], None]) -> None:
-        self._waits = False
+        self.stop()
         flats, rows = self.optimizer.flats, self.optimizer.gathered_rows
-        self.gradients = [flat.grad / rows if rows else flat.grad.clone() for flat in flats]
+        gradients = [flat.grad / rows if rows else flat.grad.clone() for flat in flats]
         before = [flat.data.clone() for flat in flats]
         update()
-        self.norms = []
-        for flat, w in zip(flats, before, strict=True):
-            sizes = flat.sizes(slice(0, len(w)))
-            parts = [part for vector in (flat.data - w, w)
-                     for part in vector.split_with_sizes(sizes)]
-            self.norms.append(torch.stack(torch._foreach_norm(parts)).view(2, -1))
+        self.moved = [flat.data - w for flat, w in zip(flats, before, strict=True)]
+        self.gradients, self.before = gradients, before
 
     def drop(self) -> None:
         """Forgets what was seen."""
-        self.gradients = self.norms = None
+        self.gradients = self.before = self.moved = None
 
     def state_dict(self) -> dict[str, Any]:
         """What was seen, as it is kept in checkpoints."""
-        return {"gradients": copied(self.gradients), "norms": copied(self.norms)}
+        return {name: copied(getattr(self, name)) for name in ("gradients", "before", "moved")}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Takes it back."""
-        self.gradients, self.norms = state["gradients"], state["norms"]
+        for name, vectors in state.items():
+            setattr(self, name, vectors)
 
 
 def copied(tree: Any) -> Any:
@@ -140,7 +142,7 @@ def copied(tree: Any) -> Any:
 
 
 def _some(y: Tensor) -> Tensor:
-    """An output as a vector, or numbers at equal distances in it: no axis is a multiple of these."""
+    """An output as a vector, or numbers at equal distances in it, which divide no axis."""
     values = y.reshape(-1)
     if len(values) <= _MOST:
         return values

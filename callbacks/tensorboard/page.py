@@ -33,9 +33,9 @@ class Page(Callback):
         """Whether the run is over, and only its logs are left: there is no net to look into."""
         return "replayed" in self.params
 
-    def write(self, run: str, summary: Any, step: int) -> None:
+    def write(self, run: str, summary: Any, step: int, wall_time: float | None = None) -> None:
         """Writes a Summary to a run, "train" for instance; `runs` says the rest."""
-        self.runs.add(run, summary, step)
+        self.runs.add(run, summary, step, wall_time)
 
     def write_scalars(self, run: str, values: Mapping[str, float], step: int) -> None:
         """Writes numbers by their tags to a run, together."""

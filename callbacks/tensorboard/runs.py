@@ -19,8 +19,7 @@ _SECONDS = 5.0
 
 
 class Runs:
-    """The runs below a folder, each with one event file: it is made, or gone on with, when there is
-    something to add.
+    """The runs below a folder, each with one event file: made, or gone on with, on the first use.
 
     A file that cannot be written never stops training: it is said once, and what a run would have
     held from then until `close` is missing.
@@ -35,8 +34,11 @@ class Runs:
         self._lost: set[str] = set()
         self._flushed = 0.0
 
-    def add(self, run: str, summary: Any, step: int) -> None:
-        """Adds a Summary, of tensorboard's protocol, or its bytes, to a run."""
+    def add(self, run: str, summary: Any, step: int, wall_time: float | None = None) -> None:
+        """Adds a Summary, of tensorboard's protocol, or its bytes, to a run.
+
+        It is said to be of now, or of another time in seconds since 1970.
+        """
         if run in self._lost:
             return
         now = time.time()
@@ -45,7 +47,7 @@ class Runs:
             if run not in self._files:
                 self._files[run] = EventFile(self.folder / run)
                 self._flushed = self._flushed or now
-            self._files[run].add(wire.event(now, step, data))
+            self._files[run].add(wire.event(wall_time or now, step, data))
         if now - self._flushed > _SECONDS:
             self.flush()
 

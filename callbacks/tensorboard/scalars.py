@@ -1,7 +1,6 @@
 """What fit and evaluate log, as scalars under Keras' tags."""
 
 import time
-from typing import Any
 
 from kerasish.types import Logs
 
@@ -9,8 +8,7 @@ from .page import Page
 
 
 class Scalars(Page):
-    """`epoch_<name>` of training and of validation, the learning rate, `batch_<name>`, and
-    `evaluation_<name>_vs_iterations` at each evaluation; speeds, if they are asked for.
+    """`epoch_<name>`, the learning rate, `batch_<name>`, `evaluation_<name>_vs_iterations`, speeds.
 
     Args:
         update_freq: "epoch", "batch", or n for each n-th batch.

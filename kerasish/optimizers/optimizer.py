@@ -208,24 +208,6 @@ class Optimizer(Configured):
         if self._has_averages():
             self._averages.swap()
 
-    def watch_next_update(self, watch: Callable[[Callable[[], None]], None]) -> None:
-        """Calls `watch(update)` in place of the next update, once; it is to call `update()`.
-
-        The gradients are complete then, sums over the micro-batches, `gathered_rows` samples, where
-        these accumulate; regularizers and clipping come afterwards, in the update.
-        """
-        update = self._advance
-
-        def watched() -> None:
-            self.unwatch_update()
-            watch(update)
-
-        vars(self)["_advance"] = watched
-
-    def unwatch_update(self) -> None:
-        """Lets the next update run unwatched."""
-        vars(self).pop("_advance", None)
-
     def state_dict(self) -> dict[str, Any]:
         """Copies of all that later steps depend on besides the weights: plain values and tensors.
 
