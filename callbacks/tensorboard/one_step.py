@@ -15,6 +15,8 @@ from kerasish.differentiable import is_saving
 from kerasish.trees import leaves, mapped
 from kerasish.watching import Place, Watch
 
+from .shots import Step
+
 _MOST = 1 << 14
 """Numbers of an output that are kept; of a larger one so many that lie evenly in it."""
 
@@ -40,7 +42,7 @@ class Outputs(Watch):
 
     def start(self) -> None:
         """Watches from now on, and knows nothing of what was before."""
-        self.drop()
+        self.values, self.sizes, self._seen = None, {}, {}
         self._batch = self.model.batches_trained
         super().start()
 
@@ -67,10 +69,6 @@ class Outputs(Watch):
             self.values = torch.cat([part for parts in self._seen.values() for part in parts])
             self._seen = {}
 
-    def drop(self) -> None:
-        """Forgets what was seen."""
-        self.values, self.sizes, self._seen = None, {}, {}
-
     def state_dict(self) -> dict[str, Any]:
         """What was seen, as it is kept in checkpoints."""
         self._lay_down()
@@ -82,20 +80,13 @@ class Outputs(Watch):
 
 
 class Update:
-    """The gradients that the next update of an optimizer finds, and how far it moves the weights.
-
-    Each is a list with a vector for each of the optimizer's flat vectors, or None.
+    """What the next update of an optimizer finds and does, as its `step`.
 
     Args:
         optimizer: that updates.
     """
 
-    gradients: list[Tensor] | None = None
-    """Means over the samples, before penalties and clipping."""
-    before: list[Tensor] | None = None
-    """The weights before the update, and"""
-    moved: list[Tensor] | None = None
-    """how far it took them."""
+    step: Step | None = None
 
     def __init__(self, optimizer: Any) -> None:
         self.optimizer = optimizer
@@ -118,21 +109,16 @@ class Update:
         gradients = [flat.grad / rows if rows else flat.grad.clone() for flat in flats]
         before = [flat.data.clone() for flat in flats]
         update()
-        self.moved = [flat.data - w for flat, w in zip(flats, before, strict=True)]
-        self.gradients, self.before = gradients, before
-
-    def drop(self) -> None:
-        """Forgets what was seen."""
-        self.gradients = self.before = self.moved = None
+        moved = [flat.data - w for flat, w in zip(flats, before, strict=True)]
+        self.step = Step(gradients, before, moved)
 
     def state_dict(self) -> dict[str, Any]:
         """What was seen, as it is kept in checkpoints."""
-        return {name: copied(getattr(self, name)) for name in ("gradients", "before", "moved")}
+        return {"step": copied(self.step)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Takes it back."""
-        for name, vectors in state.items():
-            setattr(self, name, vectors)
+        self.step = state["step"] and Step(*state["step"])
 
 
 def copied(tree: Any) -> Any:

@@ -11,44 +11,57 @@ from functools import lru_cache
 
 import numpy as np
 
-BUCKETS = 30
-"""Buckets of a histogram, as many as Keras makes."""
-
-HISTOGRAM = np.dtype([
-    ("field_1", "u1"), ("min", "<f8"), ("field_2", "u1"), ("max", "<f8"),
-    ("field_3", "u1"), ("num", "<f8"), ("field_4", "u1"), ("sum", "<f8"),
-    ("field_5", "u1"), ("sum_squares", "<f8"),
-    ("field_6", "u1"), ("bytes_6", "<u2"), ("bucket_limit", "<f8", BUCKETS),
-    ("field_7", "u1"), ("bytes_7", "<u2"), ("bucket", "<f8", BUCKETS),
-])  # fmt: skip
-"""A HistogramProto as it lies in a file: all of them are equally long."""
-
-_DOUBLE, _LENGTH, _FLOAT = 1, 2, 5
-"""How a field is written: 8 bytes, its length and so many bytes, 4 bytes."""
+_VARINT, _DOUBLE, _BYTES, _FLOAT = 0, 1, 2, 5
+"""How a field is written: a number in few bytes, 8 bytes, so many bytes after their count, 4."""
 
 
-def histograms(count: int) -> np.ndarray:
-    """So many messages HistogramProto, with everything in them but the numbers."""
-    rows = np.zeros(count, dtype=HISTOGRAM)
-    for field in range(1, 6):
-        rows[f"field_{field}"] = field << 3 | _DOUBLE
-    for field in (6, 7):
-        rows[f"field_{field}"] = field << 3 | _LENGTH
-        rows[f"bytes_{field}"] = int.from_bytes(_varint(BUCKETS * 8), "little")
-    return rows
+def _varint(number: int) -> bytes:
+    """A number by seven bits a byte, the lowest first; the top bit says that more follow."""
+    found = bytearray()
+    while number > 127:
+        found.append(number & 127 | 128)
+        number >>= 7
+    found.append(number)
+    return bytes(found)
 
 
-def histogram(tag: str, row: np.void) -> bytes:
-    """A histogram as one of the values of a Summary."""
-    return _head(tag, 5, _LENGTH) + row.tobytes()
+def _number(field: int, value: int) -> bytes:
+    return _varint(field << 3 | _VARINT) + _varint(value)
+
+
+def _bytes(field: int, *parts: bytes) -> bytes:
+    content = b"".join(parts)
+    return _varint(field << 3 | _BYTES) + _varint(len(content)) + content
+
+
+_HISTOGRAMS = _bytes(9, _bytes(1, _bytes(1, b"histograms")), _number(4, 2))
+"""The metadata that says what a tensor is: a plugin's name, and that there are several values."""
+
+
+def histogram(tag: str, buckets: np.ndarray) -> bytes:
+    """A histogram as one of the values of a Summary, as TensorBoard itself writes it.
+
+    Shapes: buckets (count, 3), float32: left, right, and how many values there are in between.
+    """
+    return _histogram_head(tag, *buckets.shape) + buckets.tobytes()
+
+
+@lru_cache(maxsize=4096)
+def _histogram_head(tag: str, rows: int, columns: int) -> bytes:
+    """All of it but the numbers, which are the same many for each tag."""
+    content = bytes(rows * columns * 4)
+    shape = _bytes(2, *(_bytes(2, _number(1, size)) for size in (rows, columns)))
+    tensor = _bytes(8, _number(1, 1), shape, _bytes(4, content))
+    value = _bytes(1, _bytes(1, tag.encode()), _HISTOGRAMS, tensor)
+    return value[: len(value) - len(content)]
 
 
 def scalar(tag: str, value: float) -> bytes:
     """A number as one of the values of a Summary."""
     try:
-        return _head(tag, 2, _FLOAT) + struct.pack("<f", value)
+        return _scalar_head(tag) + struct.pack("<f", value)
     except OverflowError:  # beyond what a float of 4 bytes holds
-        return _head(tag, 2, _FLOAT) + struct.pack("<f", math.copysign(math.inf, value))
+        return _scalar_head(tag) + struct.pack("<f", math.copysign(math.inf, value))
 
 
 def event(wall_time: float, step: int, summary: bytes) -> bytes:
@@ -68,22 +81,6 @@ def summary(values: Iterable[bytes]) -> bytes:
 
 
 @lru_cache(maxsize=4096)
-def _head(tag: str, field: int, kind: int) -> bytes:
-    """What of a value does not change: its length, its tag, and which field follows."""
-    name = tag.encode()
-    inside = b"\x0a" + _varint(len(name)) + name + bytes([field << 3 | kind])
-    size = 4
-    if kind == _LENGTH:
-        inside += _varint(HISTOGRAM.itemsize)
-        size = HISTOGRAM.itemsize
-    return b"\x0a" + _varint(len(inside) + size) + inside
-
-
-def _varint(number: int) -> bytes:
-    """A number by seven bits a byte, the lowest first; the top bit says that more follow."""
-    found = bytearray()
-    while number > 127:
-        found.append(number & 127 | 128)
-        number >>= 7
-    found.append(number)
-    return bytes(found)
+def _scalar_head(tag: str) -> bytes:
+    """All of it but the number."""
+    return _bytes(1, _bytes(1, tag.encode()), _varint(2 << 3 | _FLOAT), bytes(4))[:-4]
