@@ -17,7 +17,7 @@ from .pictures import Tile, enlarged, grid, image_summary, tile
 
 _MOST_TILES = 64
 _MOST_NUMBERS = 2**18
-_LEAST_SIDE = 24
+_LEAST_SIDE = 32
 _LEAST_SQUARE = 8
 """What is shown: at most so many filters, matrices of so many numbers at most; in pictures of so
 many pixels a side, at least. A row of so many numbers squared may be an image."""

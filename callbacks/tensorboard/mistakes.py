@@ -19,7 +19,7 @@ class Mistakes(OfValidation):
     """The n worst mistakes of each validation, as a grid of images, `mistakes` in `validation`.
 
     The worst is the one whose true class has the least probability: the largest cross entropy. It
-    comes first, each with "truth → answer" below; classes are counted from 0. Samples that are
+    comes first, each with "truth -> answer" below; classes are counted from 0. Samples that are
     answered rightly are no mistakes, so there may be fewer than n, or none and no picture. For
     images (N, 1, H, W) and (N, 3, H, W) that have one class each; each is stretched from black to
     white.
@@ -68,7 +68,7 @@ class Mistakes(OfValidation):
         rows = self._worst.cpu()
         rows, self._worst = rows[rows[:, 0] >= 0], None
         images = rows[:, _FACTS:].reshape(-1, *self.model.module.input_shape).numpy()
-        tiles = [captioned(enlarged(tile(image), _LEAST_SIDE), f"{true:.0f} → {answer:.0f}")
+        tiles = [captioned(enlarged(tile(image), _LEAST_SIDE), f"{true:.0f} -> {answer:.0f}")
                  for image, (_, true, answer) in zip(images, rows[:, :_FACTS].tolist(),
                                                      strict=True)]
         if tiles:

@@ -9,8 +9,8 @@ import numpy as np
 Tile = np.ndarray[Any, np.dtype[np.uint8]]
 """A picture in memory: (H, W, 3) bytes of red, green and blue."""
 
-_GAP, _SHADE = 2, 96
-"""Pixels between two tiles, and how bright they are."""
+_GAP, _BETWEEN = 2, (40, 70, 140)
+"""Pixels between two tiles, and their colour, which no grey tile has."""
 
 
 def tile(values: Any) -> Tile:
@@ -49,7 +49,7 @@ def grid(tiles: list[Tile]) -> Tile:
     columns = math.ceil(math.sqrt(len(tiles)))
     rows = math.ceil(len(tiles) / columns)
     size = rows * (height + _GAP) + _GAP, columns * (width + _GAP) + _GAP, 3
-    whole = np.full(size, _SHADE, dtype=np.uint8)
+    whole = np.full(size, _BETWEEN, dtype=np.uint8)
     for place, each in enumerate(tiles):
         row, column = divmod(place, columns)
         top, left = row * (height + _GAP) + _GAP, column * (width + _GAP) + _GAP

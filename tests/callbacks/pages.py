@@ -1,9 +1,12 @@
 """Pages of TensorBoard on their own: how they are fitted, and what they have left in the files."""
 
+import io
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from PIL import Image
 from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
 
 from kerasish import Model
@@ -61,3 +64,10 @@ def state_of(model: Model) -> dict[str, torch.Tensor]:
 def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
     """Whether two such states are equal to the bit."""
     return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+
+def pictures(run: Path) -> dict[tuple[str, int], Any]:
+    """The images of a run by tag and step, as arrays (H, W, 3) of bytes."""
+    return {(value.tag, step): np.asarray(Image.open(io.BytesIO(value.tensor.string_val[2])))
+            for step, value in events(run)
+            if value.metadata.plugin_data.plugin_name == "images"}
