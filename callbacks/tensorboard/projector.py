@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from kerasish.layers import Embedding
+from kerasish.progress import notice
 from kerasish.registry import nearest
 from kerasish.saving.errors import FilePath, check_path
 from kerasish.training import on_host
@@ -46,20 +47,21 @@ class Projector(Page):
         self._written: int | None = None
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
-        self._layers, self._written = {}, None
+        self._layers, self._written, self._before = {}, None, self.model.epochs_trained
         if self.params.get("replayed"):
             return
         found = {path or "embedding": layer for path, layer in self.model.module.named_modules()
                  if isinstance(layer, Embedding)}
-        self._lines = _names_of(self.names, found)
-        self._layers = found
+        self._lines, self._layers = _names_of(self.names, found), found
+        if not found:
+            notice("TensorBoard(embeddings_freq) has nothing to show: the model has no Embedding.")
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         if self.epochs % self.every == 0:
             self._write()
 
     def on_train_end(self, logs: Logs | None = None) -> None:
-        if self._written != self.epochs:
+        if self._written != self.epochs and self.model.epochs_trained > self._before:
             self._write()
 
     def close(self) -> None:
