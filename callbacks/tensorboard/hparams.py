@@ -55,7 +55,7 @@ class HParams(Page):
         return {"is_open": self._is_open, "logs": _numbers(self._logs)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self._is_open, self._logs = state["is_open"], dict(state["logs"])
+        self._is_open, self._logs = state.get("is_open", False), dict(state.get("logs", {}))
 
     def close(self) -> None:
         if self._is_open:

@@ -58,7 +58,7 @@ class Profiler(Page):
         return {"before": self._before}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self._before = state["before"]
+        self._before = state.get("before", self._before)
 
     def close(self) -> None:
         if self._trace is not None:

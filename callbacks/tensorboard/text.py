@@ -36,7 +36,7 @@ class Text(Page):
         return {"is_written": self._is_written}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self._is_written = state["is_written"]
+        self._is_written = state.get("is_written", False)
 
     def _configuration(self) -> dict[str, Any]:
         """What `compile` and `fit` were given, as far as it says something."""

@@ -155,7 +155,7 @@ def test_names_of_another_layer_are_refused(tmp_path: Path) -> None:
                 "TensorBoard(embeddings_metadata) expects paths of Embedding layers; got "
                 f"{layer!r}. {message}")):
             fit(*with_files(tmp_path, Projector(1, {layer: words})))
-    with pytest.raises(ValueError, match="got '0'. The model has none: leave it out."):
+    with pytest.raises(ValueError, match=r"got '0'\. The model has none: leave it out\."):
         fit(*with_files(tmp_path, Projector(1, {"0": words})), layers=(Linear(1),), x=X.float())
 
 
@@ -170,7 +170,7 @@ def test_another_number_of_names_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_not_there_is_refused_before_training(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="words.tsv"):
+    with pytest.raises(FileNotFoundError, match=r"words\.tsv"):
         fit(*with_files(tmp_path, Projector(1, tmp_path / "words.tsv")))
 
 
