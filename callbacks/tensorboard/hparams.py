@@ -35,10 +35,10 @@ class HParams(Page):
     def __init__(self, hparams: Mapping[str, Value] | bool) -> None:
         self.hparams = check_hparams(hparams)
         self._is_open = False
+        self._logs: Logs = {}
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
-        self._is_open = False
-        self._logs: Logs = {}
+        self._is_open, self._logs = False, {}
 
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
         if not (self._is_open or self.params.get("replayed")):
@@ -104,7 +104,7 @@ class HParams(Page):
     def _known(self) -> dict[str, Value]:
         """What runs are compared by as a rule; the batch size where fit was told one."""
         model = self.model
-        size = model.run.plan.source.batch_size
+        size = model.run.plan.source.batch_size if model.run else None
         return {"optimizer": type(model.optimizer).__name__,
                 "learning_rate": float(model.optimizer.learning_rate),
                 **({} if size is None else {"batch_size": size}),

@@ -34,7 +34,7 @@ class Profiler(Page):
 
     def __init__(self, first: int, last: int) -> None:
         self.first, self.last = first, last
-        self._is_over = True
+        self._is_over, self._before = True, 0
         self._trace: Trace | None = None
 
     def on_train_begin(self, logs: Logs | None = None) -> None:

@@ -20,6 +20,8 @@ class Text(Page):
     `configuration` and `versions`. What is written is known before the first batch.
     """
 
+    _is_written = True
+
     def on_train_begin(self, logs: Logs | None = None) -> None:
         self._is_written = bool(self.params.get("replayed"))  # no model is left to describe
 
@@ -40,12 +42,12 @@ class Text(Page):
 
     def _configuration(self) -> dict[str, Any]:
         """What `compile` and `fit` were given, as far as it says something."""
-        plan, params = self.model.run.plan, self.params
+        run, params = self.model.run, self.params
         told = {
             **self.model.compile_arguments, "optimizer": self.model.optimizer,
             "epochs": params.get("epochs"), "steps": params.get("steps"),
-            "samples": params.get("samples"), "batch_size": plan.source.batch_size,
-            "validation_steps": params.get("validation_steps"), "seed": plan.seed,
+            "samples": params.get("samples"), "batch_size": run.plan.source.batch_size if run else None,
+            "validation_steps": params.get("validation_steps"), "seed": params.get("seed"),
             "device": str(self.model.device),
         }
         return {name: value for name, value in told.items() if value is not None}

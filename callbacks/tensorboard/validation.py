@@ -97,7 +97,7 @@ class OfValidation(Page):
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         self._looks, self._seen = False, 0
-        if not self.params.get("replayed"):
+        if not self.params.get("replayed") and self.model.run:
             self._answering = Answering(self.model)
             self._settle(self._why_not())
 

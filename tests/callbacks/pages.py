@@ -51,7 +51,7 @@ def tags(run: Path) -> dict[str, list[int]]:
     found: dict[str, list[int]] = {}
     for step, value in events(run):
         found.setdefault(value.tag, []).append(step)
-    return found
+    return {tag: sorted(steps) for tag, steps in found.items()}
 
 
 def state_of(model: Model) -> dict[str, torch.Tensor]:
