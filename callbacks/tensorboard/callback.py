@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from kerasish.hooks import Callback
 from kerasish.types import Logs
 
+from .chosen import chosen
 from .page import Page
 from .runs import Runs
 from .scalars import Scalars
@@ -20,13 +21,34 @@ class TensorBoard(Callback):
     `batch_<metric>` (running means, as fit logs them) go to `train`. Steps go on across fits of
     the same model. See them with `tensorboard --logdir <log_dir>`.
 
+    The Text dashboard has the model's summary, how it is compiled and fitted, and the versions of
+    what runs it. Pages that are asked for and have nothing to show, of validation where there is
+    none for instance, say so once a fit and cost nothing.
+
     A run that was saved and is put back cuts off what it writes again, and goes on from there.
 
-    Raises: ValueError for another update_freq.
+    Raises: ValueError or TypeError for settings that cannot be meant; in `on_train_begin`, for
+        names of embeddings that do not fit the model, and FileNotFoundError for none.
 
     Args:
         log_dir: the folder of the run; it is made, and events are added to what is in it.
         update_freq: "epoch", or "batch" to write each batch as well, or n for each n-th batch.
+        write_images: whether weights are shown as pictures after each epoch, `<path>/image`: the
+            filters of a first Conv2d, and the rows of a Linear that sees the images, in a grid;
+            other matrices of up to 2^18 numbers in grey.
+        profile_batch: a batch to record with torch.profiler, or the first and the last of several,
+            as (a, b) or "a,b", counted from 1 in each fit; 0 for none. The trace is in
+            `<log_dir>/train/plugins/profile`, for https://ui.perfetto.dev or chrome://tracing.
+        embeddings_freq: epochs between two states of the vectors of each Embedding, for the
+            projector; the last state stays. 0 writes none.
+        embeddings_metadata: a file with a name for each vector, a line each, or a dict of such
+            files by the path of their layer; they are copied.
+        hparams: name → value of what was chosen for the run, for the HPARAMS dashboard, which
+            compares runs below one folder by it; True for the optimizer, the learning rate, the
+            batch size and the loss. Final values and how the run ended are written with it.
+        write_mistakes: how many of the worst mistakes of each validation are shown, as images with
+            "truth -> answer" below, the worst one first; 0 for none.
+        pr_curves: whether precision against recall is drawn after each validation, for each class.
 
     Example:
         >>> TensorBoard("runs/disc", update_freq=100).update_freq
@@ -37,7 +59,17 @@ class TensorBoard(Callback):
     leaves_traces: ClassVar[bool] = True
 
     def __init__(
-        self, log_dir: str | os.PathLike[str] = "logs", update_freq: str | int = "epoch"
+        self,
+        log_dir: str | os.PathLike[str] = "logs",
+        update_freq: str | int = "epoch",
+        *,
+        write_images: bool = False,
+        profile_batch: int | str | tuple[int, int] = 0,
+        embeddings_freq: int = 0,
+        embeddings_metadata: Any = None,
+        hparams: Any = None,
+        write_mistakes: int = 0,
+        pr_curves: bool = False,
     ) -> None:
         by_name = update_freq in ("epoch", "batch")
         by_count = isinstance(update_freq, int) and update_freq >= 1
@@ -48,7 +80,10 @@ class TensorBoard(Callback):
             )
         self.log_dir, self.update_freq = Path(log_dir), update_freq
         self.runs = Runs(self.log_dir)
-        self.pages: list[Page] = [Scalars(update_freq)]
+        self.pages: list[Page] = [Scalars(update_freq), *chosen(
+            histogram_freq=0, write_images=write_images, write_mistakes=write_mistakes,
+            pr_curves=pr_curves, profile_batch=profile_batch, embeddings_freq=embeddings_freq,
+            embeddings_metadata=embeddings_metadata, hparams=hparams)]
         for page in self.pages:
             page.runs = self.runs
 
@@ -79,6 +114,20 @@ class TensorBoard(Callback):
     def on_epoch_resume(self, epoch: int, batch: int) -> None:
         for page in self.pages:
             page.on_epoch_resume(epoch, batch)
+
+    def on_train_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
+        for page in self.pages:
+            if page.listens("on_train_batch_begin"):
+                page.on_train_batch_begin(batch, logs)
+
+    def on_test_begin(self, logs: Logs | None = None) -> None:
+        for page in self.pages:
+            page.on_test_begin(logs)
+
+    def on_test_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+        for page in self.pages:
+            if page.listens("on_test_batch_end"):
+                page.on_test_batch_end(batch, logs)
 
     def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
         for page in self.pages:

@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-RUNS = ("train", "validation", "graph_backward")
+RUNS = ("train", "validation", "graph_backward", "hparams")
 """The names of the runs that there may be."""
 _SUFFIX = ".kerasish"
 """The end of the names of event files: those of others are left alone."""
