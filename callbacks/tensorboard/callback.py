@@ -124,6 +124,10 @@ class TensorBoard(Callback):
         for page in self.pages:
             page.on_test_begin(logs)
 
+    def on_test_end(self, logs: Logs | None = None) -> None:
+        for page in self.pages:
+            page.on_test_end(logs)
+
     def on_test_batch_end(self, batch: int, logs: Logs | None = None) -> None:
         for page in self.pages:
             if page.listens("on_test_batch_end"):

@@ -21,7 +21,7 @@ class Curves(OfValidation):
     In the run `validation`, over 201 thresholds t = 0, 0.005, ... 1: `pr_curve` for an answer of
     yes or no, and `pr_curve/<class>` for each of up to 20 classes against the rest. Each sample
     counts once, whatever its weight; NaN is yes at no threshold but 0. Counts stay on the device,
-    8 bytes for each threshold and class, and are read once an epoch.
+    16 bytes for each threshold and class, and are read once an epoch.
     """
 
     setting: ClassVar[str] = "pr_curves"
@@ -39,7 +39,7 @@ class Curves(OfValidation):
         self._limits = torch.linspace(0, 1, THRESHOLDS, dtype=torch.float64,
                                       device=self.model.device)
 
-    def take(self, x: Any, answers: Answers) -> None:
+    def take(self, answers: Answers, *x: Tensor) -> None:
         p = answers.p.double().nan_to_num(0.0).clamp(0.0, 1.0)
         bins = torch.bucketize(p, self._limits, right=True) - 1  # the last threshold that p reaches
         classes = torch.arange(p.shape[1], device=p.device)

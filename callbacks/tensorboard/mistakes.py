@@ -1,6 +1,6 @@
 """The mistakes that a model is surest of, to look at."""
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -24,14 +24,15 @@ class Mistakes(OfValidation):
     images (N, 1, H, W) and (N, 3, H, W) that have one class each; each is stretched from black to
     white.
 
-    The n worst stay on the device and are read once an epoch; each batch costs a sort of its
-    samples, and a copy of up to 2n of them.
+    The n worst stay on the device and are read once an epoch; batches are looked at together, some
+    2^20 numbers at a time, which wait for it on the device.
 
     Args:
         number: n, at least 1.
     """
 
     setting: ClassVar[str] = "write_mistakes"
+    wants_inputs: ClassVar[bool] = True
     _worst: Tensor | None
 
     def __init__(self, number: int) -> None:
@@ -48,7 +49,7 @@ class Mistakes(OfValidation):
     def begin(self) -> None:
         self._worst = None
 
-    def take(self, x: Any, answers: Answers) -> None:
+    def take(self, answers: Answers, *x: Tensor) -> None:
         p, true, answer = _decided(answers)
         surprise = p.log().neg().nan_to_num(torch.inf)
         is_wrong = (true != answer) | p.isnan()
@@ -57,7 +58,7 @@ class Mistakes(OfValidation):
         surprise = surprise.masked_fill(~is_wrong, -1.0)
         top = surprise.topk(min(self.number, len(surprise))).indices
         facts = torch.stack((surprise[top], true[top], answer[top]), 1).float()
-        rows = torch.cat((facts, x[top].flatten(1).float()), 1)
+        rows = torch.cat((facts, x[0][top].flatten(1).float()), 1)
         if self._worst is not None:
             rows = torch.cat((self._worst, rows))
             rows = rows[rows[:, 0].topk(min(self.number, len(rows))).indices]

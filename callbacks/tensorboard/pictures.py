@@ -2,6 +2,7 @@
 
 import io
 import math
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -59,9 +60,9 @@ def grid(tiles: list[Tile]) -> Tile:
 
 def captioned(picture: Tile, text: str) -> Tile:
     """The picture, made wide enough, with a line of text below it."""
-    from PIL import Image, ImageDraw, ImageFont
+    from PIL import Image, ImageDraw
 
-    font = ImageFont.load_default()
+    font = _font()
     left, top, right, bottom = map(math.ceil, font.getbbox(text))
     height, width, _ = picture.shape
     canvas = Image.new("RGB", (max(width, right - left + 4), height + 16))
@@ -69,6 +70,13 @@ def captioned(picture: Tile, text: str) -> Tile:
     place = (canvas.width - right - left) / 2, height + (16 - bottom - top) / 2
     ImageDraw.Draw(canvas).text(place, text, fill=(255, 255, 255), font=font)
     return np.asarray(canvas)
+
+
+@cache
+def _font() -> Any:
+    from PIL import ImageFont
+
+    return ImageFont.load_default()
 
 
 def padded(tiles: list[Tile]) -> list[Tile]:

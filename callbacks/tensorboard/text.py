@@ -46,7 +46,8 @@ class Text(Page):
         told = {
             **self.model.compile_arguments, "optimizer": self.model.optimizer,
             "epochs": params.get("epochs"), "steps": params.get("steps"),
-            "samples": params.get("samples"), "batch_size": run.plan.source.batch_size if run else None,
+            "samples": params.get("samples"),
+            "batch_size": run.plan.source.batch_size if run else None,
             "validation_steps": params.get("validation_steps"), "seed": params.get("seed"),
             "device": str(self.model.device),
         }

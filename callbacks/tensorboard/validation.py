@@ -18,6 +18,9 @@ from kerasish.types import Logs, Shape
 
 from .page import Page
 
+_BLOCK = 2**20
+"""Numbers of batches that are taken in together: a few large operations cost less than many."""
+
 
 class Answers(NamedTuple):
     """Predictions for M samples, or places in samples, read as probabilities of C classes.
@@ -86,17 +89,18 @@ class Answering:
 class OfValidation(Page):
     """A page that looks at what the model answers for the data that it is validated on.
 
-    A subclass takes in batches in `take`, on the device, and writes once an epoch in `show`. Where
-    it has nothing to look at, it says why, once a fit, and costs nothing.
+    A subclass takes in batches in `take`, several at once, on the device, and writes once an epoch
+    in `show`. Where it has nothing to look at, it says why, once a fit, and costs nothing.
     """
 
     setting: ClassVar[str]
     """The argument of TensorBoard that asks for the page."""
+    wants_inputs: ClassVar[bool] = False
+    """Whether `take` gets the samples as well."""
     _looks = False
-    _seen = 0
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
-        self._looks, self._seen = False, 0
+        self.close()
         if not self.params.get("replayed") and self.model.run:
             self._answering = Answering(self.model)
             self._settle(self._why_not())
@@ -105,25 +109,47 @@ class OfValidation(Page):
         return self._looks and super().listens(hook)
 
     def on_test_begin(self, logs: Logs | None = None) -> None:
+        self._forget()
         if self._looks:
-            self._seen = 0
             self.begin()
 
     def on_test_batch_end(self, batch: int, logs: Logs | None = None) -> None:
         (x, y, _), outcome = self.model.tested
         if self._looks and not isinstance(outcome, tuple):
             self._settle("test_step answers no predictions")
-        if self._looks:
-            self._seen += 1
-            self.take(x, self._answering.read(outcome[1], y))
+        if self._looks:  # the memory of predictions may be reused
+            self._hold(outcome[1].clone(), y, *([x] if self.wants_inputs else []))
+
+    def on_test_end(self, logs: Logs | None = None) -> None:
+        self._take_held()
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
-        if self._seen:  # not each epoch is validated
+        if self._has_taken:  # not each epoch is validated
             self.show()
-        self._seen = 0
+        self._forget()
 
     def close(self) -> None:
-        self._looks, self._seen = False, 0
+        self._looks = False
+        self._forget()
+
+    def _forget(self) -> None:
+        self._held: list[tuple[Tensor, ...]] = []
+        self._size, self._has_taken = 0, False
+
+    def _hold(self, *parts: Tensor) -> None:
+        if self._held and any(part.shape[1:] != held.shape[1:]
+                              for part, held in zip(parts, self._held[0], strict=True)):
+            self._take_held()  # sizes of images, say, may differ from batch to batch
+        self._held.append(parts)
+        self._size += sum(part.numel() for part in parts)
+        if self._size >= _BLOCK:
+            self._take_held()
+
+    def _take_held(self) -> None:
+        if self._held:
+            y_pred, y, *x = map(torch.cat, zip(*self._held, strict=True))
+            self.take(self._answering.read(y_pred, y), *x)
+            self._held, self._size, self._has_taken = [], 0, True
 
     def _settle(self, why_not: str | None) -> None:
         self._looks = why_not is None
@@ -143,8 +169,8 @@ class OfValidation(Page):
         """Forgets what was taken in."""
         raise NotImplementedError
 
-    def take(self, x: Any, answers: Answers) -> None:
-        """Takes in a batch; reads nothing back from the device."""
+    def take(self, answers: Answers, *x: Tensor) -> None:
+        """Takes in some batches, and their samples if it wants them; reads nothing back."""
         raise NotImplementedError
 
     def show(self) -> None:

@@ -145,7 +145,9 @@ def test_whole_numbers_as_pixels_will_do(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("batch", [1, 3, 20])
-def test_batches_of_any_size_show_the_same(batch, tmp_path: Path) -> None:
+@pytest.mark.parametrize("block", [1, 500, 10**9])
+def test_batches_of_any_size_show_the_same(batch, block, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr("kerasish.callbacks.tensorboard.validation._BLOCK", block)
     y = CLASSES.roll(1)
     whole = validated(tmp_path / "a", 5, y)
     parts = validated(tmp_path / "b", 5, y, validation_batch_size=batch)
@@ -171,7 +173,7 @@ def test_nothing_is_read_from_the_device_while_batches_are_taken_in(monkeypatch)
     page._answering = Answering(page.model)
     page.begin()
     for part in range(4):
-        page.take(X, page._answering.read(page.model.module(X), CLASSES.roll(part)))
+        page.take(page._answering.read(page.model.module(X), CLASSES.roll(part)), X)
     assert reads == []
 
 
