@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from kerasish.trees import is_shape
+from kerasish.types import Shape
 
 from .pictures import captioned, enlarged, grid, image_summary, padded, tile
 from .validation import Answering, Answers, OfValidation
@@ -22,7 +23,7 @@ class Mistakes(OfValidation):
     comes first, each with "truth -> answer" below; classes are counted from 0. Samples that are
     answered rightly are no mistakes, so there may be fewer than n, or none and no picture. For
     images (N, 1, H, W) and (N, 3, H, W) that have one class each; each is stretched from black to
-    white.
+    white. Of images of several sizes only those of the first one are looked at.
 
     The n worst stay on the device and are read once an epoch; batches are looked at together, some
     2^20 numbers at a time, which wait for it on the device.
@@ -34,6 +35,7 @@ class Mistakes(OfValidation):
     setting: ClassVar[str] = "write_mistakes"
     wants_inputs: ClassVar[bool] = True
     _worst: Tensor | None
+    _shape: Shape | None
 
     def __init__(self, number: int) -> None:
         self.number = number
@@ -47,9 +49,13 @@ class Mistakes(OfValidation):
         return None
 
     def begin(self) -> None:
-        self._worst = None
+        self._worst, self._shape = None, None
 
     def take(self, answers: Answers, *x: Tensor) -> None:
+        (images,) = x
+        self._shape = self._shape or tuple(images.shape[1:])
+        if self._shape != tuple(images.shape[1:]):
+            return
         p, true, answer = _decided(answers)
         surprise = p.log().neg().nan_to_num(torch.inf)
         is_wrong = (true != answer) | p.isnan()
@@ -58,17 +64,17 @@ class Mistakes(OfValidation):
         surprise = surprise.masked_fill(~is_wrong, -1.0)
         top = surprise.topk(min(self.number, len(surprise))).indices
         facts = torch.stack((surprise[top], true[top], answer[top]), 1).float()
-        rows = torch.cat((facts, x[0][top].flatten(1).float()), 1)
+        rows = torch.cat((facts, images[top].flatten(1).float()), 1)
         if self._worst is not None:
             rows = torch.cat((self._worst, rows))
             rows = rows[rows[:, 0].topk(min(self.number, len(rows))).indices]
         self._worst = rows
 
     def show(self) -> None:
-        assert self._worst is not None
+        assert self._worst is not None and self._shape is not None
         rows = self._worst.cpu()
         rows, self._worst = rows[rows[:, 0] >= 0], None
-        images = rows[:, _FACTS:].reshape(-1, *self.model.module.input_shape).numpy()
+        images = rows[:, _FACTS:].reshape(-1, *self._shape).numpy()
         tiles = [captioned(enlarged(tile(image), _LEAST_SIDE), f"{true:.0f} -> {answer:.0f}")
                  for image, (_, true, answer) in zip(images, rows[:, :_FACTS].tolist(),
                                                      strict=True)]

@@ -115,10 +115,12 @@ class OfValidation(Page):
 
     def on_test_batch_end(self, batch: int, logs: Logs | None = None) -> None:
         (x, y, _), outcome = self.model.tested
-        if self._looks and not isinstance(outcome, tuple):
-            self._settle("test_step answers no predictions")
-        if self._looks:  # the memory of predictions may be reused
-            self._hold(outcome[1].clone(), y, *([x] if self.wants_inputs else []))
+        y_pred = outcome[1] if isinstance(outcome, tuple) else None
+        if self._looks and isinstance(y_pred, Tensor) and isinstance(y, Tensor):
+            held = y_pred.clone()  # its memory may be reused
+            self._hold(held, y, *([x] if self.wants_inputs else []))
+        elif self._looks:
+            self._settle("test_step answers no predictions for these targets")
 
     def on_test_end(self, logs: Logs | None = None) -> None:
         self._take_held()

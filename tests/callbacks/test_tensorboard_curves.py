@@ -190,7 +190,7 @@ MANY = {"layers": (Linear(21),), "loss": "cross_entropy", "y": CLASSES}
     ({"loss": "hinge", "y": 2 * YES - 1}, "Hinge() is no loss of classes"),
     (MANY, "the model tells 21 classes apart, more than 20, which would be as many curves"),
     ({"layers": (two_outputs(),), "y": (YES, YES)}, "the model has several outputs"),
-    ({"cls": Answers}, "test_step answers no predictions"),
+    ({"cls": Answers}, "test_step answers no predictions for these targets"),
 ], ids=["no validation", "regression", "shares", "hinge", "many classes", "outputs", "own step"])
 def test_it_says_once_why_there_are_none(arguments, why, tmp_path: Path, capsys) -> None:
     fit(*with_files(tmp_path, Curves()), **arguments)

@@ -11,7 +11,16 @@ from kerasish.callbacks import Callback
 from kerasish.callbacks.tensorboard.mistakes import Mistakes
 from kerasish.callbacks.tensorboard.pictures import captioned, enlarged, tile
 from kerasish.callbacks.tensorboard.validation import Answering
-from kerasish.layers import Conv2d, Dropout, Flatten, Linear, Sigmoid, Softmax, Tanh
+from kerasish.layers import (
+    Conv2d,
+    Dropout,
+    Flatten,
+    GlobalAvgPool,
+    Linear,
+    Sigmoid,
+    Softmax,
+    Tanh,
+)
 from kerasish.losses import BinaryCrossEntropy, CrossEntropy
 from kerasish.optimizers import SGD
 from tests.callbacks.pages import pictures, same, state_of, tags, with_files
@@ -144,6 +153,24 @@ def test_whole_numbers_as_pixels_will_do(tmp_path: Path) -> None:
     assert validated(tmp_path, 30, y, model, x)
 
 
+def test_of_several_sizes_the_first_is_looked_at(tmp_path: Path) -> None:
+    model = Model(Conv2d(2, kernel_size=3), GlobalAvgPool(), device="cpu")
+    model.compile(SGD(0.0), "cross_entropy")
+    batches = [(torch.rand(6, 1, size, size), torch.arange(6) % 2) for size in (8, 5, 8)]
+    model.fit(batches, validation_data=batches, verbose=0,
+              callbacks=with_files(tmp_path, Mistakes(16)))
+    (shown,) = pictures(tmp_path / "validation").values()
+    assert first_tile(shown).shape == (72, 56, 3)
+
+
+class Unusual(Model):
+    """Answers predictions in a tuple, for nobody else to read."""
+
+    def test_step(self, x, y, sample_weight=None):
+        y_pred = self.module.forward(x)
+        return self.objective(y_pred, y), (y_pred, y_pred)
+
+
 @pytest.mark.parametrize("batch", [1, 3, 20])
 @pytest.mark.parametrize("block", [1, 500, 10**9])
 def test_batches_of_any_size_show_the_same(batch, block, tmp_path: Path, monkeypatch) -> None:
@@ -204,8 +231,10 @@ def of_one(cls=Model, loss="cross_entropy", x=X, y=CLASSES, layers=None, **argum
                                                                        "answers"),
     (lambda: of_one(layers=(Conv2d(3, kernel_size=1),), y=torch.zeros(20, 8, 8).long()),
      "a sample has several answers"),
-    (lambda: of_one(Answers), "test_step answers no predictions"),
-], ids=["no validation", "regression", "no images", "many labels", "segmentation", "own step"])
+    (lambda: of_one(Unusual), "test_step answers no predictions for these targets"),
+    (lambda: of_one(Answers), "test_step answers no predictions for these targets"),
+], ids=["no validation", "regression", "no images", "many labels", "segmentation", "odd step",
+        "own step"])
 def test_it_says_once_why_there_is_nothing_to_show(case, why, tmp_path: Path, capsys) -> None:
     model, x, y, arguments = case()
     model.fit(x, y, verbose=0, epochs=2, callbacks=with_files(tmp_path, Mistakes(4)), **arguments)
