@@ -10,13 +10,13 @@ from kerasish.checks import check_count
 from kerasish.containers import Graph, Sequential
 from kerasish.containers.wiring import forward_order
 from kerasish.insight.table import in_units, table, wrapped
+from kerasish.insight.wording import shape_in_words, title
 from kerasish.losses import Loss
 from kerasish.losses.several import NoLoss, OutputLosses
 from kerasish.metrics.named import OfOutput
 from kerasish.module import Module
 from kerasish.parameter import Parameter
 from kerasish.paths import joined, values, walk
-from kerasish.trees import is_shape
 
 _HEAD = ("Layer", "Output shape", "Parameters", "Bytes", "Trainable")
 _LONGEST = 100
@@ -116,7 +116,7 @@ class _Tree:
         found = list(self._own(path, module))
         for below, part in module.named_modules(path) if folds else ():
             found += self._own(below, part)
-        name = f"{path} {_title(module)}{marks}".strip()
+        name = f"{path} {title(module)}{marks}".strip()
         frames = bool(children) and not folds and not found
         yield _Row("  " * depth + name, module, found, frames)
         for name, child in () if folds else children:
@@ -143,15 +143,8 @@ class _Tree:
         return f" ({'; '.join(shared)})" if shared else ""
 
 
-def _title(module: Module) -> str:
-    """Its settings as well, but for what the rows below it show."""
-    shown = repr(module)
-    holds = isinstance(module, Graph) or any(repr(child) in shown for child in module.children())
-    return type(module).__name__ if holds else shown
-
-
 def _cells(row: _Row, root: Module) -> tuple[str, ...]:
-    shape = _shown(row.module.output_shape) if row.module.built else "?"
+    shape = shape_in_words(row.module.output_shape if row.module.built else None)
     if row.is_frame:
         return row.name, shape, "", "", ""
     parameters, size = _counts(root.built, row.parameters)
@@ -164,15 +157,6 @@ def _trains(row: _Row) -> str:
         return "?" if row.module.trainable else "no"
     trained = {each.trainable for each in row.parameters}
     return "partly" if len(trained) > 1 else "".join("yes" if each else "no" for each in trained)
-
-
-def _shown(shape: Any) -> str:
-    """A shape with N for the batch, or several in their structure."""
-    if isinstance(shape, dict):
-        return "{" + ", ".join(f"{name}: {_shown(part)}" for name, part in shape.items()) + "}"
-    if is_shape(shape):
-        return f"(N, {', '.join(map(str, shape))})" if shape else "(N,)"
-    return f"({', '.join(map(_shown, shape))})"
 
 
 def _counts(built: bool, parameters: Iterable[Parameter]) -> tuple[str, str]:
