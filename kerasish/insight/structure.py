@@ -50,6 +50,10 @@ class Box:
     calls: int = 1
     """How many there are."""
 
+    def parameters(self) -> list[tuple[str, Parameter]]:
+        """Those of its module, with their names in it."""
+        return list(self.module.named_parameters()) if self.module else []
+
     def below(self) -> Iterator["Box"]:
         """The boxes in this frame that are no frames, in the order of the calls."""
         for part in self.parts:
@@ -115,9 +119,8 @@ class Structure:
 
     def sharing(self, box: Box) -> list[Box]:
         """The boxes that have parameters with this one in common, itself among them."""
-        parameters = list(box.module.parameters()) if box.module and not box.parts else []
-        shared = {id(each): each for own in parameters for each in self.owners[id(own)]}
-        return list(shared.values())
+        return list(dict.fromkeys(each for _, own in ([] if box.parts else box.parameters())
+                                  for each in self.owners[id(own)]))
 
     # ---- how it is found --------------------------------------------------------------------
 
@@ -157,14 +160,9 @@ class Structure:
         """Which boxes have a parameter."""
         owners: dict[int, list[Box]] = {}
         for box in self.boxes():
-            for parameter in box.module.parameters() if box.module else ():
+            for _, parameter in box.parameters():
                 owners.setdefault(id(parameter), []).append(box)
         return owners
-
-
-def own_parameters(box: Box) -> list[tuple[str, Parameter]]:
-    """The parameters in a box, with their names in it."""
-    return list(box.module.named_parameters()) if box.module else []
 
 
 def _stated_shape(module: Module) -> Any:
