@@ -24,18 +24,25 @@ class Runs:
 
     def add(self, run: str, summary: Any, step: int) -> None:
         """Adds a Summary, of tensorboard's protocol, to a run."""
-        from tensorboard.compat.proto.event_pb2 import Event  # on use: it takes a while
-        from tensorboard.summary.writer.event_file_writer import EventFileWriter
-
-        if run not in self._writers:
-            self._writers[run] = EventFileWriter(str(self.folder / run), filename_suffix=_SUFFIX)
-        self._writers[run].add_event(Event(summary=summary, step=step, wall_time=time.time()))
+        self._add_event(run, summary=summary, step=step)
 
     def add_scalar(self, run: str, tag: str, value: float, step: int) -> None:
         """Adds a number to a run."""
         from tensorboard.compat.proto.summary_pb2 import Summary
 
         self.add(run, Summary(value=[Summary.Value(tag=tag, simple_value=value)]), step)
+
+    def add_graph(self, run: str, graph: bytes) -> None:
+        """Adds the bytes of a GraphDef to a run; of several, TensorBoard shows the last one."""
+        self._add_event(run, graph_def=graph)
+
+    def _add_event(self, run: str, **what: Any) -> None:
+        from tensorboard.compat.proto.event_pb2 import Event  # on use: it takes a while
+        from tensorboard.summary.writer.event_file_writer import EventFileWriter
+
+        if run not in self._writers:
+            self._writers[run] = EventFileWriter(str(self.folder / run), filename_suffix=_SUFFIX)
+        self._writers[run].add_event(Event(wall_time=time.time(), **what))
 
     def flush(self) -> None:
         """Writes all that was added to disk."""
