@@ -17,28 +17,34 @@ _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_.-]")
 
 
 def forward_graph(structure: Structure) -> Any:
-    """The calls of forward as a GraphDef: a node for each box, in the scopes that are its frames.
+    """The calls of forward as a GraphDef.
 
-    A node is named by the place and the class of its module, `1_Residual/body_Linear` say; it
-    carries formula, settings and the shapes of its parameters.
+    Each call of a module is a scope, named by the place and the class of the module, with the scope
+    of its container around it: `1_Residual/body_Linear` say. In it are a node `forward` with the
+    formula and the settings, and a node for each parameter; where it is used again there is another
+    one, which says what it is shared with.
     """
     graph = _Graph(structure)
     for box in structure.boxes():
-        inputs = [_output(graph.names[value.source], value.port) for value in leaves(box.x)]
-        kind = type(box.module).__name__ if box.module else "Input" if box.y else "Output"
-        graph.add(graph.names[box], kind, inputs, _of_batch(leaves(box.y)), **_attributes(box))
+        inputs = [graph.given(value) for value in leaves(box.x)]
+        if box.module:
+            inputs += [graph.parameter(box, *each) for each in box.parameters()]
+            graph.add(f"{graph.names[box]}/forward", type(box.module).__name__, inputs,
+                      _of_batch(leaves(box.y)), **_told(box))
+        else:
+            graph.add(graph.names[box], _end(box), inputs, _of_batch(leaves(box.y)))
     return graph.made
 
 
 def backward_graph(structure: Structure, loss: Any) -> Any:
     """The calls of backward as a GraphDef, which starts with the loss.
 
-    For each box there is a node `backward` in a scope of its name. It takes dy from all that give
-    the dx of what the box gave, and gives dx and the gradients of its parameters, which are nodes
-    beside it. A parameter that is used in several calls has one gradient: they add into it.
+    The scopes are those of forward. In each is a node `backward`: it takes dy from all that give
+    the dx of what the call gave, and gives dx and the gradients of parameters, which are nodes in
+    the scopes of these. Several calls add into one gradient.
     """
     graph, takers = _Graph(structure, "loss"), dict[Value, list[str]]()
-    outputs = [box for box in structure.boxes() if not box.module and not box.y]
+    outputs = [box for box in structure.boxes() if _end(box) == "Output"]
     graph.add("loss", type(loss).__name__, [], _of_batch(box.x for box in outputs),
               loss=repr(loss))
     for port, box in enumerate(outputs):
@@ -47,27 +53,15 @@ def backward_graph(structure: Structure, loss: Any) -> Any:
     for box in called:
         for port, value in enumerate(leaves(box.x)):
             takers.setdefault(value, []).append(_output(f"{graph.names[box]}/backward", port))
-    gradients: dict[int, Any] = {}
     for box in reversed(called):
         dy = [each for value in leaves(box.y) for each in takers.get(value, ())]
-        _add_backward(graph, box, dy, gradients)
+        learned = [(name, each) for name, each in box.parameters() if each.trainable]
+        dx = _of_batch(leaves(box.x))
+        graph.add(f"{graph.names[box]}/backward", f"{type(box.module).__name__}Backward", dy,
+                  dx + [tuple(each.data.shape) for _, each in learned], **_told(box))
+        for port, (name, parameter) in enumerate(learned, len(dx)):
+            graph.add_gradient(box, name, parameter, port)
     return graph.made
-
-
-def _add_backward(graph: "_Graph", box: Box, dy: list[str], gradients: dict[int, Any]) -> None:
-    """A backward, and the gradients that it gives, each in the scope of the first call with it."""
-    scope, dx = graph.names[box], _of_batch(leaves(box.x))
-    learned = [(name, each) for name, each in box.parameters() if each.trainable]
-    shapes = dx + [tuple(each.data.shape) for _, each in learned]
-    graph.add(f"{scope}/backward", f"{type(box.module).__name__}Backward", dy, shapes,
-              **_attributes(box))
-    for port, (name, parameter) in enumerate(learned, len(dx)):
-        owner = graph.names[graph.structure.owners[id(parameter)][0]]
-        if id(parameter) not in gradients:
-            gradients[id(parameter)] = graph.add(
-                f"{owner}/{_valid(name)}.grad", "Gradient", [], [shapes[port]],
-                parameter=joined(box.path, name))
-        gradients[id(parameter)].input.append(_output(f"{scope}/backward", port))
 
 
 class _Graph:
@@ -75,28 +69,51 @@ class _Graph:
 
     Args:
         structure: the net.
-        taken: names that are not to be used for boxes, on top.
+        taken: names on top that are not for boxes.
     """
 
     def __init__(self, structure: Structure, *taken: str) -> None:
         from tensorboard.compat.proto.graph_pb2 import GraphDef  # on use: it takes a while
         from tensorboard.compat.proto.versions_pb2 import VersionDef
 
-        self.structure = structure
         self.made = GraphDef(versions=VersionDef(producer=22))
         self.names: dict[Box, str] = {}
         """A valid name for each box, no two the same."""
-        self._name(structure.root, "", set(taken))
+        self._structure = structure
+        self._nodes: dict[int, Any] = {}
+        self._name(structure.root, "", {*taken})
+
+    def given(self, value: Value) -> str:
+        """What an input of a forward is, as the format says it."""
+        scope = self.names[value.source]
+        return _output(f"{scope}/forward" if value.source.module else scope, value.port)
+
+    def parameter(self, box: Box, name: str, parameter: Parameter) -> str:
+        """Adds a node for a parameter in the scope of a call, and gives its name."""
+        told = {} if parameter.trainable else {"frozen": "yes"}
+        if first := self._nodes.get(id(parameter)):
+            told["shared with"] = first.name
+        node = self.add(f"{self.names[box]}/{_valid(name)}", "Parameter", [],
+                        [tuple(parameter.data.shape)], path=joined(box.path, name), **told)
+        self._nodes.setdefault(id(parameter), node)
+        return str(node.name)
+
+    def add_gradient(self, box: Box, name: str, parameter: Parameter, port: int) -> None:
+        """Leads an output of a backward to the gradient of a parameter."""
+        if id(parameter) not in self._nodes:
+            owner = self.names[self._structure.owners[id(parameter)][0]]
+            self._nodes[id(parameter)] = self.add(
+                f"{owner}/{_valid(name)}.grad", "Gradient", [], [tuple(parameter.data.shape)],
+                path=joined(box.path, name))
+        self._nodes[id(parameter)].input.append(_output(f"{self.names[box]}/backward", port))
 
     def add(
-        self, name: str, kind: str, inputs: list[str], shapes: list[Shape | None],
-        **attributes: Any,
+        self, name: str, kind: str, inputs: list[str], shapes: list[Shape | None], **told: Any
     ) -> Any:
-        """Adds a node; `inputs` are names of others, with the port for all but their first output.
-        """
+        """Adds a node; `inputs` are outputs of others."""
         node = self.made.node.add(name=name, op=_valid(kind), input=inputs)
         _set_shapes(node.attr["_output_shapes"].list, shapes)
-        for key, value in attributes.items():
+        for key, value in told.items():
             if isinstance(value, int):
                 node.attr[key].i = value
             else:
@@ -118,8 +135,12 @@ def _segment(box: Box) -> str:
     """The place of a box in its frame, and what it is: the place alone says little to a reader."""
     if box.module:
         return f"{box.name}_{type(box.module).__name__}".removeprefix("_")
-    kind = "input" if box.y else "output"
-    return box.name if box.name == kind else f"{kind}.{box.name}"
+    return f"{_end(box).lower()}.{box.name}" if box.name.isdigit() else box.name
+
+
+def _end(box: Box) -> str:
+    """Which end of the net a box is; empty for a module."""
+    return "" if box.module else "Output" if box.y is None else "Input"
 
 
 def _valid(name: str) -> str:
@@ -129,27 +150,22 @@ def _valid(name: str) -> str:
 
 
 def _output(name: str, port: int) -> str:
+    """One of several outputs of a node; the first one has the node's own name."""
     return f"{name}:{port}" if port else name
 
 
-def _attributes(box: Box) -> dict[str, Any]:
+def _told(box: Box) -> dict[str, Any]:
     """What is told of a module when its node is chosen."""
     if not box.module:
         return {}
-    own = box.parameters()
     told: dict[str, Any] = {"module": title(box.module), "formula": box.module.formula}
     if box.path:
         told["path"] = box.path
     if box.calls > 1:
         told["call"] = f"{box.call} of {box.calls}"
-    if own:
+    if own := box.parameters():
         told["parameters"] = sum(parameter.data.numel() for _, parameter in own)
-    return told | {name: _shape(parameter) for name, parameter in own}
-
-
-def _shape(parameter: Parameter) -> str:
-    shape = str(tuple(parameter.data.shape))
-    return shape if parameter.trainable else f"{shape}, frozen"
+    return told
 
 
 def _of_batch(values: Iterable[Value]) -> list[Shape | None]:
