@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from kerasish.insight.structure import Box, Structure, Value
-from kerasish.insight.wording import title
+from kerasish.insight.wording import title_of
 from kerasish.parameter import Parameter
 from kerasish.paths import joined
 from kerasish.trees import leaves
@@ -158,7 +158,7 @@ def _told(box: Box) -> dict[str, Any]:
     """What is told of a module when its node is chosen."""
     if not box.module:
         return {}
-    told: dict[str, Any] = {"module": title(box.module), "formula": box.module.formula}
+    told: dict[str, Any] = {"module": title_of(box.module), "formula": box.module.formula}
     if box.path:
         told["path"] = box.path
     if box.calls > 1:

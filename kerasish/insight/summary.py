@@ -10,7 +10,7 @@ from kerasish.checks import check_count
 from kerasish.containers import Graph, Sequential
 from kerasish.containers.wiring import forward_order
 from kerasish.insight.table import in_units, table, wrapped
-from kerasish.insight.wording import shape_in_words, title
+from kerasish.insight.wording import shape_in_words, title_of
 from kerasish.losses import Loss
 from kerasish.losses.several import NoLoss, OutputLosses
 from kerasish.metrics.named import OfOutput
@@ -116,7 +116,7 @@ class _Tree:
         found = list(self._own(path, module))
         for below, part in module.named_modules(path) if folds else ():
             found += self._own(below, part)
-        name = f"{path} {title(module)}{marks}".strip()
+        name = f"{path} {title_of(module)}{marks}".strip()
         frames = bool(children) and not folds and not found
         yield _Row("  " * depth + name, module, found, frames)
         for name, child in () if folds else children:

@@ -7,13 +7,13 @@ from kerasish.module import Module
 from kerasish.trees import is_shape
 
 
-def title(module: Module) -> str:
+def title_of(module: Module) -> str:
     """A module's class and settings; its class alone if these are what it holds.
 
     Example:
         >>> from kerasish.containers import Residual
         >>> from kerasish.layers import Linear
-        >>> title(Linear(3, bias=False)), title(Residual(Linear(3)))
+        >>> title_of(Linear(3, bias=False)), title_of(Residual(Linear(3)))
         ('Linear(3, bias=False)', 'Residual')
     """
     shown = repr(module)

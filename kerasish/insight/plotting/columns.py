@@ -12,8 +12,7 @@ _PORTS = 26.0
 
 
 def spread_ports(frame: Item) -> None:
-    """Says where arrows come into the boxes that are no frames: in the order of where they start.
-    """
+    """Says where arrows come into boxes that are no frames: in the order of where they start."""
     places = {item: index for row in frame.rows for index, item in enumerate(row)}
     into: dict[Item, list[Line]] = {}
     for line in frame.lines:

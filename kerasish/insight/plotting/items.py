@@ -1,4 +1,4 @@
-"""What is placed: boxes, and the bends of arrows that pass by boxes, with the lines between them."""
+"""What is placed: boxes, bends of arrows that pass by boxes, and the lines between them."""
 
 from dataclasses import dataclass, field
 from typing import NamedTuple

@@ -90,7 +90,7 @@ def _reorder(frame: Item) -> None:
             else:
                 wanted = {item: [places[line.above] + _share(line.above, line.above.bottoms, line)
                                  for line in above.get(item, ())] for item in row}
-            row.sort(key=lambda item: _mean(wanted[item], places[item]))  # noqa: B023 (used at once)
+            row.sort(key=lambda item: _mean(wanted[item], places[item]))
             places |= {item: float(index) for index, item in enumerate(row)}
         crossings = _crossings(frame)
         if crossings < fewest:

@@ -12,16 +12,16 @@ from kerasish.insight.structure import Box
 _MARGIN = 20.0
 _BELOW_SHAPE = 16.0
 """How far an arrow goes straight down, past its shape, before it turns."""
-_FONT = "ui-monospace,SFMono-Regular,Menlo,Consolas,'DejaVu Sans Mono','Liberation Mono',monospace"
 _STYLE = """
-.kerasish-net text{font-family:%s;fill:#1f2933}
+.kerasish-net text{fill:#1f2933;
+font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,'DejaVu Sans Mono',monospace}
 .kerasish-net .page{fill:#ffffff}
 .kerasish-net .frame{fill:#5b7089;fill-opacity:.07;stroke:#8fa1b5}
 .kerasish-net .plain{fill:#f3f5f8;stroke:#9aa8b7}
 .kerasish-net .learns{fill:#dcebfa;stroke:#2f7fc8}
 .kerasish-net .joins{fill:#fdeedc;stroke:#d98a2b}
 .kerasish-net .end{fill:#e2f3e5;stroke:#4b9e5f}
-.kerasish-net .path,.kerasish-net .note{fill:#5d6b7a}
+.kerasish-net .name,.kerasish-net .note{fill:#5d6b7a}
 .kerasish-net .shape{fill:#41505f;stroke:#ffffff;stroke-width:3px;paint-order:stroke}
 .kerasish-net .line{fill:none;stroke:#6b7b8c;stroke-width:1.4}
 .kerasish-net .head{fill:#6b7b8c}
@@ -33,12 +33,12 @@ _STYLE = """
 .kerasish-net .learns{fill:#17324d;stroke:#5aa5e6}
 .kerasish-net .joins{fill:#43301a;stroke:#e0a050}
 .kerasish-net .end{fill:#1b3a24;stroke:#6cc283}
-.kerasish-net .path,.kerasish-net .note{fill:#a3b1c0}
+.kerasish-net .name,.kerasish-net .note{fill:#a3b1c0}
 .kerasish-net .shape{fill:#c4d0dc;stroke:#12171d}
 .kerasish-net .line{stroke:#8fa0b2}
 .kerasish-net .head{fill:#8fa0b2}
 }
-""" % _FONT
+"""
 """All below one class: styles of a picture within a page hold for the whole page."""
 _JOINS = {"Add", "Concat", "Multiply", "Pick"}
 _NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -142,9 +142,9 @@ def _words(look: str, text: str, x: float, y: float, anchor: str = "start") -> s
 
 
 def _title(box: Box, words: Words, x: float, y: float, anchor: str) -> str:
-    """The path, the class and the settings in a line, each in its look."""
-    path = words.path(box)
-    spans = f'<tspan class="path">{_text(path)}</tspan> ' if path else ""
+    """The name, the class and the settings in a line, each in its look."""
+    name = words.name(box)
+    spans = f'<tspan class="name">{_text(name)}</tspan> ' if name else ""
     spans += f'<tspan font-weight="600">{_text(words.kind(box))}</tspan>'
     if settings := words.settings(box):
         spans += f'<tspan font-size="{NOTE:g}">{_text(settings)}</tspan>'

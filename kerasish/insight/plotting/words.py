@@ -4,7 +4,7 @@ import unicodedata
 from typing import NamedTuple
 
 from kerasish.insight.structure import Box, Structure, Value
-from kerasish.insight.wording import shape_in_words, title
+from kerasish.insight.wording import shape_in_words, title_of
 
 TITLE, NOTE = 13.0, 11.0
 """The sizes of letters: titles, and all else."""
@@ -19,15 +19,15 @@ class Words(NamedTuple):
     Args:
         structure: the net.
         show_shapes: whether arrows have shapes.
-        show_layer_names: whether boxes have their paths.
+        show_layer_names: whether boxes have their names, "0" or "body".
     """
 
     structure: Structure
     show_shapes: bool
     show_layer_names: bool
 
-    def path(self, box: Box) -> str:
-        """Where a module is; of a leaf of a frame, its name there."""
+    def name(self, box: Box) -> str:
+        """Where a module is in its frame."""
         return _shortened(box.name) if self.show_layer_names and box.module else ""
 
     def kind(self, box: Box) -> str:
@@ -36,7 +36,7 @@ class Words(NamedTuple):
 
     def settings(self, box: Box) -> str:
         """What a module was made with, as it is written."""
-        shown = title(box.module) if box.module and not box.parts else ""
+        shown = title_of(box.module) if box.module and not box.parts else ""
         return _shortened(shown.removeprefix(type(box.module).__name__))
 
     def note(self, box: Box) -> str:
@@ -63,14 +63,14 @@ class Words(NamedTuple):
 
     def title_width(self, box: Box) -> float:
         """How wide its first line is."""
-        path = f"{self.path(box)} " if self.path(box) else ""
-        return width_of(path + self.kind(box), TITLE) + width_of(self.settings(box), NOTE)
+        name = f"{self.name(box)} " if self.name(box) else ""
+        return width_of(name + self.kind(box), TITLE) + width_of(self.settings(box), NOTE)
 
     def told(self, box: Box) -> str:
         """What is shown when one points at a box."""
         if not box.module:
             return box.name
-        return f"{box.path} {title(box.module)}: {box.module.formula}".strip()
+        return f"{box.path} {title_of(box.module)}: {box.module.formula}".strip()
 
 
 def width_of(text: str, size: float) -> float:
