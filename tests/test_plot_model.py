@@ -92,7 +92,8 @@ def words() -> Module:
 
 NETS: dict[str, tuple[Callable[[], Module], object]] = {
     "three modules": (lambda: Sequential(Linear(25), Tanh(), Linear(1)), (2,)),
-    "sixty modules": (lambda: Sequential([kind() for _ in range(30) for kind in (Tanh, lambda: Linear(4))]), (4,)),
+    "sixty modules": (lambda: Sequential([ReLU() if n % 2 else Linear(4) for n in range(60)]),
+                      (4,)),
     "one module": (lambda: Linear(3), (2,)),
     "none": (Sequential, (2,)),
     "two eyes": (two_eyes, {"left": (1, 28, 28), "right": (1, 28, 28)}),
@@ -299,6 +300,13 @@ def test_it_reads_on_dark_and_on_light() -> None:
     rules = re.findall(r"^[.\w].*{", style, re.MULTILINE)
     assert all(part.startswith((".kerasish-net ", "@media")) for rule in rules
                for part in rule.split(","))
+
+
+def test_the_picture_in_the_readme_is_what_is_drawn() -> None:
+    path = Path(__file__).parent.parent / "examples" / "pictures" / "graph.svg"
+    module = two_eyes()
+    module.build({"left": (1, 28, 28), "right": (1, 28, 28)})
+    assert path.read_text(encoding="utf-8") == plot_model(module), "draw it anew"
 
 
 def test_a_file_is_written_with_its_folders(tmp_path: Path) -> None:

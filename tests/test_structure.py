@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 
-from kerasish import Module, Sequential
+from kerasish import Module, Sequential, containers
 from kerasish.containers import (
     Add,
     Concat,
@@ -119,7 +119,7 @@ def test_the_arrows_of_a_built_net_are_known(name: str) -> None:
 @pytest.mark.parametrize("name", sorted(KNOWN.keys() - {"Shared", "TransformerEncoder and a mask",
                                                         "several outputs"}))
 def test_a_net_that_is_not_built_has_the_same_arrows(name: str) -> None:
-    make, shape, known = KNOWN[name]
+    make, _, known = KNOWN[name]
     module = make()
     bare = [each.rpartition(" ")[0] for each in known]
     assert [each.rpartition(" ")[0] for each in arrows(module)] == bare
@@ -238,3 +238,9 @@ def test_parameters_and_who_shares_them() -> None:
     assert structure.sharing(boxes["2"]) == [boxes["0"], boxes["2"]]
     assert structure.sharing(boxes["1"]) == [boxes["1"]]
     assert structure.sharing(boxes["input"]) == []
+
+
+def test_every_container_has_a_row() -> None:
+    shown = {type(part) for make, *_ in KNOWN.values() for part in make().modules()}
+    own = {each for each in vars(containers).values() if isinstance(each, type)}
+    assert own - shown == {containers.Multiply}, "which holds nothing"
