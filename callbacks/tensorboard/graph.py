@@ -25,10 +25,11 @@ class GraphPage(Page):
         self._looks = True
 
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
-        if not self._looks:
-            return
+        module = getattr(self.model, "module", None) if self._looks else None
         self._looks = False
-        net = Structure(self.model.module)
+        if module is None:  # a history that is replayed has no net
+            return
+        net = Structure(module)
         graphs = [forward_graph(net).SerializeToString(deterministic=True),
                   backward_graph(net, self.model.loss).SerializeToString(deterministic=True)]
         written = hashlib.sha256(b"".join(graphs)).hexdigest()
