@@ -1,6 +1,7 @@
 """Functions of a model that show what it is and does, and leave no trace in it."""
 
 from kerasish.insight.pictures import plot_confusion_matrix, plot_decision_boundary
+from kerasish.insight.plotting import plot_model
 from kerasish.insight.profile import profile
 from kerasish.insight.profile_report import Profile, ProfileRow
 from kerasish.insight.sample_norms import SampleNorms, per_sample_gradient_norms
@@ -13,6 +14,7 @@ __all__ = [
     "per_sample_gradient_norms",
     "plot_confusion_matrix",
     "plot_decision_boundary",
+    "plot_model",
     "print_summary",
     "profile",
     "summary",

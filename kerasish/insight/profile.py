@@ -26,8 +26,8 @@ from kerasish.insight.stopwatch import (
     around_phases,
     clock_of,
 )
-from kerasish.insight.summary import title
 from kerasish.insight.twin import twin
+from kerasish.insight.wording import title_of
 from kerasish.parameter import Parameter
 from kerasish.paths import values
 from kerasish.training import mode
@@ -187,7 +187,7 @@ def _of_module(bench: _Bench, place: Place, moments: Moments) -> ProfileRow:
         dx = min(with_dx, share * frozen.median(*back))
         dw = with_dx - dx + without_dx
     forward = apart.median(path, FORWARD)
-    own = f"{title(module)}{', itself' if any(True for _ in module.children()) else ''}"
+    own = f"{title_of(module)}{', itself' if any(True for _ in module.children()) else ''}"
     return ProfileRow(
         f"{path} {own}".strip(), path, apart.calls.get((path, FORWARD), 0), forward, dx, dw,
         forward + dx + dw, 0.0, moments.after.get((path, FORWARD)),

@@ -11,13 +11,13 @@ from kerasish.containers import Graph, Sequential
 from kerasish.containers.wiring import forward_order
 from kerasish.insight.profile_report import Profile, check_profile
 from kerasish.insight.table import in_units, table, wrapped
+from kerasish.insight.wording import shape_in_words, title_of
 from kerasish.losses import Loss
 from kerasish.losses.several import NoLoss, OutputLosses
 from kerasish.metrics.named import OfOutput
 from kerasish.module import Module
 from kerasish.parameter import Parameter
 from kerasish.paths import joined, values, walk
-from kerasish.trees import is_shape
 
 _HEAD = ("Layer", "Output shape", "Parameters", "Bytes", "Trainable")
 _TIMES = ("Forward ms", "dx ms", "dW ms", "Share")
@@ -130,7 +130,7 @@ class _Tree:
         for below, part in module.named_modules(path) if folds else ():
             found += self._own(below, part)
             covered.append(self.places[id(part)][0])
-        name = f"{path} {title(module)}{marks}".strip()
+        name = f"{path} {title_of(module)}{marks}".strip()
         frames = bool(children) and not folds and not found
         yield _Row("  " * depth + name, module, found, frames, covered)
         for name, child in () if folds else children:
@@ -157,15 +157,8 @@ class _Tree:
         return f" ({'; '.join(shared)})" if shared else ""
 
 
-def title(module: Module) -> str:
-    """A module's class, and its settings as well, but for what the rows below it show."""
-    shown = repr(module)
-    holds = isinstance(module, Graph) or any(repr(child) in shown for child in module.children())
-    return type(module).__name__ if holds else shown
-
-
 def _cells(row: _Row, root: Module) -> tuple[str, ...]:
-    shape = _shown(row.module.output_shape) if row.module.built else "?"
+    shape = shape_in_words(row.module.output_shape if row.module.built else None)
     if row.is_frame:
         return row.name, shape, "", "", ""
     parameters, size = _counts(root.built, row.parameters)
@@ -193,15 +186,6 @@ def _trains(row: _Row) -> str:
         return "?" if row.module.trainable else "no"
     trained = {each.trainable for each in row.parameters}
     return "partly" if len(trained) > 1 else "".join("yes" if each else "no" for each in trained)
-
-
-def _shown(shape: Any) -> str:
-    """A shape with N for the batch, or several in their structure."""
-    if isinstance(shape, dict):
-        return "{" + ", ".join(f"{name}: {_shown(part)}" for name, part in shape.items()) + "}"
-    if is_shape(shape):
-        return f"(N, {', '.join(map(str, shape))})" if shape else "(N,)"
-    return f"({', '.join(map(_shown, shape))})"
 
 
 def _counts(built: bool, parameters: Iterable[Parameter]) -> tuple[str, str]:
