@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 from kerasish.checks import check_count, check_flag
 from kerasish.hooks import Callback, CallbackList
+from kerasish.registry import nearest
 from kerasish.saving.errors import check_path
 from kerasish.types import Logs
 
@@ -139,12 +140,15 @@ class TensorBoard(Callback):
             self.runs.close()
 
 
+_NAMES = ("epoch", "batch")
+
+
 def _checked_frequency(update_freq: str | int) -> str | int:
-    by_name = update_freq in ("epoch", "batch")
+    by_name = update_freq in _NAMES
     by_count = isinstance(update_freq, int) and update_freq >= 1
     if not (by_name or by_count) or isinstance(update_freq, bool):
-        raise ValueError(
-            "TensorBoard(update_freq) expects 'epoch', 'batch' or a number of batches of at "
-            f"least 1; got {update_freq!r}. 'epoch' costs nothing during an epoch."
-        )
+        is_name = isinstance(update_freq, str)
+        fix = nearest(str(update_freq), _NAMES) if is_name else "'epoch' is the cheapest."
+        raise ValueError("TensorBoard(update_freq) expects 'epoch', 'batch' or a number of batches "
+                         f"of at least 1; got {update_freq!r}. {fix}")
     return update_freq
