@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from kerasish.checks import check_count, check_flag
+from kerasish.registry import nearest
 
 from .curves import Curves
 from .graph import GraphPage
@@ -18,6 +19,7 @@ from .scalars import Scalars
 from .text import Text
 
 _WHO = "TensorBoard"
+_NAMES = ("epoch", "batch")
 
 
 def chosen(
@@ -67,11 +69,11 @@ def _count(name: str, value: Any, fix: str) -> int:
 
 
 def _checked_frequency(update_freq: str | int) -> str | int:
-    by_name = update_freq in ("epoch", "batch")
+    by_name = update_freq in _NAMES
     by_count = isinstance(update_freq, int) and update_freq >= 1
     if not (by_name or by_count) or isinstance(update_freq, bool):
-        raise ValueError(
-            f"{_WHO}(update_freq) expects 'epoch', 'batch' or a number of batches of at least 1; "
-            f"got {update_freq!r}. 'epoch' costs nothing during an epoch."
-        )
+        is_name = isinstance(update_freq, str)
+        fix = nearest(str(update_freq), _NAMES) if is_name else "'epoch' is the cheapest."
+        raise ValueError(f"{_WHO}(update_freq) expects 'epoch', 'batch' or a number of batches of "
+                         f"at least 1; got {update_freq!r}. {fix}")
     return update_freq

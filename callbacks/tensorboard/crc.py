@@ -11,7 +11,7 @@ import numpy as np
 
 _POLYNOMIAL = 0x82F63B78
 """Castagnoli's, its bits in reverse order."""
-_BLOCK = 1024
+_BLOCK = 512
 """Bytes that are summed up at once: the table has a line of 256 values for each."""
 _CHUNK = 64 * _BLOCK
 """Bytes whose look-ups are in memory together."""

@@ -6,6 +6,7 @@ import os
 import socket
 import struct
 import time
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 
@@ -20,8 +21,8 @@ class EventFile:
     """The event file of a folder: the latest that is there, or a new one.
 
     A file that ends within a record, as a crash may leave it, is cut back to the last whole one
-    first. What is added is written by `flush`, by one call and at the very end of the file. After
-    an error that call has left nothing: records are in the file whole or not at all.
+    first. What is added is written by `flush`, at the very end of the file, and by one that fails
+    not at all: records are in the file whole or not.
 
     Raises: OSError from all that is done to the file.
 
@@ -67,7 +68,8 @@ class EventFile:
             while data:
                 data = data[self._file.write(data) :]
         except OSError:
-            self._file.truncate(status.st_size)
+            with suppress(OSError):
+                self._file.truncate(status.st_size)
             raise
         self._unsynced = True
 

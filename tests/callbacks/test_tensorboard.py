@@ -10,12 +10,14 @@ import threading
 import time
 import urllib.request
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+import kerasish.callbacks.tensorboard.scalars as scalars
 from kerasish import Model, schedules
 from kerasish.callbacks import Callback, TensorBoard
 from kerasish.layers import Linear, Tanh
@@ -24,6 +26,8 @@ from kerasish.optimizers import SGD
 ROOT = Path(__file__).parent.parent.parent
 LIMIT = 60
 """Seconds after which another process is given up."""
+VALIDATION = ["epoch_accuracy", "epoch_loss", "evaluation_accuracy_vs_iterations",
+              "evaluation_loss_vs_iterations"]
 
 
 def data(count: int = 12) -> tuple[torch.Tensor, torch.Tensor]:
@@ -42,12 +46,12 @@ def fit(model: Model, *callbacks: Callback, **arguments):
     return model.fit(*data(), callbacks=list(callbacks), **options)
 
 
-def read(folder: Path) -> dict[str, dict[int, float]]:
-    """All scalars under a folder: tag → step → value. No step may come twice."""
+def read(folder: Path, start: str = "") -> dict[str, dict[int, float]]:
+    """Scalars under a folder whose tags start so: tag → step → value. No step may come twice."""
     events = EventAccumulator(str(folder), size_guidance={"scalars": 0})
     events.Reload()
     scalars = {}
-    for tag in events.Tags()["scalars"]:
+    for tag in (tag for tag in events.Tags()["scalars"] if tag.startswith(start)):
         points = [(event.step, event.value) for event in events.Scalars(tag)]
         scalars[tag] = dict(points)
         assert len(scalars[tag]) == len(points), f"{tag} has a step twice"
@@ -67,7 +71,7 @@ def test_scalars_by_epoch_have_the_tags_and_folders_of_keras(tmp_path: Path) -> 
     history = fit(compiled(), TensorBoard(tmp_path), validation_data=data(5)).history
     train, validation = read(tmp_path / "train"), read(tmp_path / "validation")
     assert sorted(train) == ["epoch_accuracy", "epoch_learning_rate", "epoch_loss"]
-    assert sorted(validation) == ["epoch_accuracy", "epoch_loss"]
+    assert sorted(validation) == VALIDATION
     for name in ("loss", "accuracy"):
         for run, logged in ((train, history[name]), (validation, history[f"val_{name}"])):
             assert list(run[f"epoch_{name}"]) == [0, 1, 2]
@@ -107,11 +111,13 @@ def test_a_value_that_is_nan_is_written(tmp_path: Path) -> None:
     assert np.isnan(read(tmp_path / "train")["epoch_loss"][0])
 
 
-def test_each_fit_writes_one_event_file_for_each_run_of_scalars(tmp_path: Path) -> None:
+@pytest.mark.parametrize("fresh", [False, True], ids=["same instance", "fresh instance"])
+def test_all_fits_write_one_event_file_for_each_run(fresh: bool, tmp_path: Path) -> None:
     model, board = compiled(), TensorBoard(tmp_path)
-    for count in (1, 2, 3):
-        fit(model, board, validation_data=data(5))
-        assert files(tmp_path) == {"train": count, "validation": count, "graph_backward": 1}
+    for _ in range(3):
+        fit(model, TensorBoard(tmp_path) if fresh else board, validation_data=data(5))
+        assert files(tmp_path) == {"train": 1, "validation": 1, "graph_backward": 1}
+    assert list(read(tmp_path / "train")["epoch_loss"]) == list(range(9))
 
 
 @pytest.mark.parametrize("update_freq", ["epoch", "batch", 2])
@@ -127,6 +133,53 @@ def test_a_fit_of_no_epochs_and_a_callback_that_is_not_used_write_nothing(
 def test_the_folder_may_be_text_and_is_made(tmp_path: Path) -> None:
     fit(compiled(), TensorBoard(str(tmp_path / "deep" / "er")))
     assert files(tmp_path / "deep" / "er") == {"train": 1, "graph_backward": 1}
+
+
+def test_an_evaluation_is_written_by_iterations(tmp_path: Path) -> None:
+    model, board = compiled(), TensorBoard(tmp_path)
+    history = fit(model, board, validation_data=data(5)).history
+    fit(model, epochs=1)
+    loss, accuracy = model.evaluate(*data(7), verbose=0, callbacks=[board])
+    fit(model, epochs=1)
+    again, _ = model.evaluate(*data(7), verbose=0, callbacks=TensorBoard(tmp_path))
+    found = read(tmp_path / "validation")
+    in_fit = found["evaluation_loss_vs_iterations"]
+    assert list(in_fit) == [4, 8, 12, 16, 20] and len(found["epoch_loss"]) == 3
+    assert list(in_fit.values()) == pytest.approx([*history["val_loss"], loss, again], rel=1e-6)
+    assert found["evaluation_accuracy_vs_iterations"][16] == pytest.approx(accuracy)
+    assert files(tmp_path) == {"train": 1, "validation": 1, "graph_backward": 1}
+
+
+@pytest.mark.parametrize("update_freq", ["epoch", 2])
+def test_speeds_are_written_if_they_are_asked_for(update_freq, tmp_path: Path, monkeypatch) -> None:
+    clock = SimpleNamespace(now=0.0)
+    monkeypatch.setattr(scalars.time, "perf_counter", lambda: clock.now)
+
+    class Ticks(Callback):
+        def on_train_batch_end(self, batch, logs=None) -> None:
+            clock.now += 0.5
+
+    board = TensorBoard(tmp_path, update_freq=update_freq, write_steps_per_second=True)
+    fit(compiled(), Ticks(), board)
+    train = read(tmp_path / "train")
+    assert train["epoch_steps_per_second"] == {0: 2.0, 1: 2.0, 2: 2.0}
+    by_batch = {} if update_freq == "epoch" else dict.fromkeys((2, 4, 6, 8, 10, 12), 2.0)
+    assert train.get("batch_steps_per_second", {}) == by_batch
+
+
+@pytest.mark.parametrize(("arguments", "words"), [
+    ({"histogram_freq": -1}, ("TensorBoard(histogram_freq)", "at least 0", "got -1")),
+    ({"histogram_freq": 0.5}, ("TensorBoard(histogram_freq)", "got 0.5")),
+    ({"histogram_freq": True}, ("TensorBoard(histogram_freq)", "got True")),
+    ({"write_steps_per_second": 1}, ("TensorBoard(write_steps_per_second)", "got 1")),
+    ({"update_freq": "bacth"}, ("TensorBoard(update_freq)", "got 'bacth'", "'batch'?")),
+    ({"update_freq": None}, ("TensorBoard(update_freq)", "got None")),
+    ({"log_dir": "a\0b"}, ("TensorBoard(log_dir)", "Take it out")),
+], ids=str)  # fmt: skip
+def test_settings_out_of_range_are_refused(arguments: dict, words: tuple[str, ...]) -> None:
+    with pytest.raises(ValueError) as caught:
+        TensorBoard(**arguments)
+    assert all(word in str(caught.value) for word in words), caught.value
 
 
 # ---- by batch -----------------------------------------------------------------------------------
@@ -191,8 +244,8 @@ def test_steps_go_on_across_fits(fresh: bool, again: bool, tmp_path: Path) -> No
         if again:
             model.compile(optimizer=SGD(0.1), loss="mse", metrics=["accuracy"])
     train = read(tmp_path / "train")
-    assert list(train["epoch_loss"]) == list(read(tmp_path / "validation")["epoch_loss"])
     assert list(train["epoch_loss"]) == list(range(6))
+    assert list(read(tmp_path / "validation", "epoch_")["epoch_loss"]) == list(range(6))
     assert list(train["batch_loss"]) == list(range(1, 25))
 
 
@@ -318,7 +371,7 @@ def ask(url: str):
         return None
 
 
-def test_tensorboard_lists_the_runs(tmp_path: Path) -> None:
+def test_tensorboard_lists_the_runs_train_and_validation(tmp_path: Path) -> None:
     history = fit(compiled(), TensorBoard(tmp_path), validation_data=data(5)).history
     command = [sys.executable, "-m", "tensorboard.main", "--logdir", str(tmp_path), "--host",
                "127.0.0.1", "--port", "0", "--load_fast", "false"]  # fmt: skip
@@ -343,7 +396,7 @@ def test_tensorboard_lists_the_runs(tmp_path: Path) -> None:
             server.kill()
     assert sorted(runs) == ["graph_backward", "train", "validation"]
     assert sorted(tags["train"]) == ["epoch_accuracy", "epoch_learning_rate", "epoch_loss"]
-    assert sorted(tags["validation"]) == ["epoch_accuracy", "epoch_loss"]
+    assert sorted(tags["validation"]) == VALIDATION
     assert [(step, value) for _, step, value in points] == [
         (step, pytest.approx(value, rel=1e-6)) for step, value in enumerate(history["val_loss"])
     ]
