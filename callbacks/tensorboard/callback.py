@@ -4,9 +4,11 @@ import os
 from pathlib import Path
 from typing import Any, ClassVar
 
+from kerasish.checks import check_flag
 from kerasish.hooks import Callback
 from kerasish.types import Logs
 
+from .graph import GraphPage
 from .page import Page
 from .runs import Runs
 from .scalars import Scalars
@@ -22,10 +24,12 @@ class TensorBoard(Callback):
 
     A run that was saved and is put back cuts off what it writes again, and goes on from there.
 
-    Raises: ValueError for another update_freq.
+    Raises: ValueError for another update_freq, or a write_graph that is neither True nor False.
 
     Args:
         log_dir: the folder of the run; it is made, and events are added to what is in it.
+        write_graph: whether the graph page shows the net: its modules with shapes and formulas,
+            forward in the run `train` and backward in a run `graph_backward`.
         update_freq: "epoch", or "batch" to write each batch as well, or n for each n-th batch.
 
     Example:
@@ -37,7 +41,10 @@ class TensorBoard(Callback):
     leaves_traces: ClassVar[bool] = True
 
     def __init__(
-        self, log_dir: str | os.PathLike[str] = "logs", update_freq: str | int = "epoch"
+        self,
+        log_dir: str | os.PathLike[str] = "logs",
+        write_graph: bool = True,
+        update_freq: str | int = "epoch",
     ) -> None:
         by_name = update_freq in ("epoch", "batch")
         by_count = isinstance(update_freq, int) and update_freq >= 1
@@ -47,8 +54,11 @@ class TensorBoard(Callback):
                 f"least 1; got {update_freq!r}. 'epoch' costs nothing during an epoch."
             )
         self.log_dir, self.update_freq = Path(log_dir), update_freq
+        self.write_graph = check_flag("TensorBoard(write_graph)", write_graph)
         self.runs = Runs(self.log_dir)
         self.pages: list[Page] = [Scalars(update_freq)]
+        if write_graph:
+            self.pages.append(GraphPage())
         for page in self.pages:
             page.runs = self.runs
 

@@ -13,7 +13,6 @@ from tensorboard.backend.event_processing.event_file_loader import EventFileLoad
 
 from kerasish import Model, Module, Sequential
 from kerasish.callbacks import Callback, TensorBoard
-from kerasish.callbacks.tensorboard.graph import GraphPage
 from kerasish.callbacks.tensorboard.graph_def import backward_graph, forward_graph
 from kerasish.containers import (
     Add,
@@ -42,15 +41,6 @@ from tests.callbacks.test_tensorboard import compiled, data, fit
 
 NAME = re.compile(r"[A-Za-z0-9.][A-Za-z0-9_.\\/>-]*")
 """Which names of nodes the format allows."""
-
-
-def board(folder: Path) -> TensorBoard:
-    """A TensorBoard with the page."""
-    made = TensorBoard(folder)
-    page = GraphPage()
-    page.runs = made.runs
-    made.pages.append(page)
-    return made
 
 
 def built(module: Module, shape: Any) -> Structure:
@@ -253,7 +243,7 @@ def read(run: Path, caplog: pytest.LogCaptureFixture) -> set[str]:
 
 
 def test_tensorboard_reads_both_runs(tmp_path: Path, caplog) -> None:
-    fit(compiled(), board(tmp_path))
+    fit(compiled(), TensorBoard(tmp_path))
     assert read(tmp_path / "train", caplog) == {
         "input", "0_Linear/forward", "0_Linear/weight", "0_Linear/bias", "1_Tanh/forward",
         "output"}  # fmt: skip
@@ -263,7 +253,7 @@ def test_tensorboard_reads_both_runs(tmp_path: Path, caplog) -> None:
 
 
 def test_scalars_are_beside_it_in_one_file(tmp_path: Path) -> None:
-    fit(compiled(), board(tmp_path))
+    fit(compiled(), TensorBoard(tmp_path))
     assert len(list((tmp_path / "train").iterdir())) == 1
     events = EventAccumulator(str(tmp_path / "train"))
     events.Reload()
@@ -271,13 +261,13 @@ def test_scalars_are_beside_it_in_one_file(tmp_path: Path) -> None:
 
 
 def test_several_fits_write_it_once_and_another_net_writes_its_own(tmp_path: Path) -> None:
-    model, tensorboard = compiled(), board(tmp_path)
+    model, board = compiled(), TensorBoard(tmp_path)
     for _ in range(3):
-        fit(model, tensorboard)
+        fit(model, board)
     assert len(graphs(tmp_path / "train")) == len(graphs(tmp_path / "graph_backward")) == 1
     other = Model(Linear(1), device="cpu")
     other.compile("sgd", loss="mse")
-    fit(other, tensorboard)
+    fit(other, board)
     assert len(graphs(tmp_path / "train")) == 2
 
 
@@ -286,7 +276,7 @@ def test_several_fits_write_it_once_and_another_net_writes_its_own(tmp_path: Pat
 ], ids=["after an epoch", "within an epoch", "in the first epoch", "within the first"])
 def test_a_run_started_again_has_it_once(dies, save_freq, tmp_path, caplog) -> None:
     def train(callbacks: list[Callback]) -> None:
-        fit(compiled(), board(tmp_path / "runs"), *callbacks, epochs=5, seed=1)
+        fit(compiled(), TensorBoard(tmp_path / "runs"), *callbacks, epochs=5, seed=1)
 
     killed_and_started_again(train, tmp_path, dies, save_freq)
     for run in ("train", "graph_backward"):
@@ -294,8 +284,16 @@ def test_a_run_started_again_has_it_once(dies, save_freq, tmp_path, caplog) -> N
         read(tmp_path / "runs" / run, caplog)
 
 
+def test_it_can_be_left_out(tmp_path: Path) -> None:
+    fit(compiled(), TensorBoard(tmp_path, write_graph=False))
+    assert [run.name for run in tmp_path.iterdir()] == ["train"]
+    assert graphs(tmp_path / "train") == []
+    with pytest.raises(ValueError, match=r"TensorBoard\(write_graph\) expects True or False"):
+        TensorBoard(tmp_path, write_graph="no")
+
+
 def test_a_fit_of_no_epochs_writes_none(tmp_path: Path) -> None:
-    fit(compiled(), board(tmp_path / "runs"), epochs=0)
+    fit(compiled(), TensorBoard(tmp_path / "runs"), epochs=0)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -309,7 +307,7 @@ def test_several_inputs_outputs_and_losses(tmp_path: Path, caplog) -> None:
     model.compile("sgd", loss={"a": "mse", "b": "mae"}, loss_weights={"a": 0.5})
     x = {"left": torch.rand(6, 2), "right": torch.rand(6, 2)}
     y = {"a": torch.rand(6, 1), "b": torch.rand(6, 1)}
-    model.fit(x, y, verbose=0, callbacks=board(tmp_path))
+    model.fit(x, y, verbose=0, callbacks=TensorBoard(tmp_path))
     assert {"left", "right", "a", "b"} <= read(tmp_path / "train", caplog)
     assert "loss" in read(tmp_path / "graph_backward", caplog)
 
@@ -317,7 +315,7 @@ def test_several_inputs_outputs_and_losses(tmp_path: Path, caplog) -> None:
 def test_training_is_the_same_with_it(tmp_path: Path) -> None:
     plain, watched = compiled(), compiled()
     fit(plain, seed=1)
-    fit(watched, board(tmp_path), seed=1)
+    fit(watched, TensorBoard(tmp_path), seed=1)
     x, _ = data()
     assert torch.equal(torch.from_numpy(plain.predict(x, verbose=0)),
                        torch.from_numpy(watched.predict(x, verbose=0)))

@@ -17,7 +17,7 @@ def points(run: Path) -> list[tuple[str, int, float]]:
     for path in run.iterdir():
         for event in EventFileLoader(str(path)).Load():
             found += [(value.tag, event.step, value.tensor.float_val[0])
-                      for value in event.summary.value]
+                      for value in event.summary.value if value.tensor.float_val]
     return sorted(found)
 
 
