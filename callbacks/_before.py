@@ -47,9 +47,9 @@ class Before:
         self._drawn: tuple[str, ...] = (*_SLOW, "torch") if self.has_own else ()
         self._is_first = True
 
-    def note(self) -> None:
-        """Keeps what there is before a step."""
-        self.number = self.model.batches_trained + 1
+    def note(self, ahead: int = 0) -> None:
+        """Keeps what there is before a step, or before the one so many steps ahead."""
+        self.number = self.model.batches_trained + 1 + ahead
         self._noise = self.model.run.noise.state()
         if self._kept:
             torch._foreach_copy_(self._kept, self._live())

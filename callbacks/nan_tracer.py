@@ -38,8 +38,9 @@ class NanTracer(TerminateOnNaN):
     that waited in the gradients are left out of the file. If a value is finite when the step is run
     again, it says what TerminateOnNaN would.
 
-    Raises: TypeError or ValueError for settings that cannot be meant; RuntimeError, with
-        raise_error=True, with the sentence that is otherwise said.
+    Raises: TypeError or ValueError for settings that cannot be meant; in fit, ValueError for a
+        `train_step` of your own with steps_per_execution; RuntimeError, with raise_error=True, with
+        the sentence that is otherwise said.
 
     Args:
         path: the folder of the steps; the file of the 123rd batch is "step-00123.safetensors".
@@ -73,6 +74,10 @@ class NanTracer(TerminateOnNaN):
         self.saved: list[Path] = []
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
+        if self.model.trains_by_itself and self.model.steps_per_execution > 1:
+            raise ValueError("NanTracer expects compile(steps_per_execution=1) for a train_step of "
+                             f"your own; got {self.model.steps_per_execution}. It is to see what "
+                             "each step begins with.")
         self._begin, self.first, self.saved, self._traced = Before(self.model), None, [], False
 
     def close(self) -> None:
@@ -98,7 +103,7 @@ class NanTracer(TerminateOnNaN):
         if self.model.diverged and not self._traced:  # a callback before this one has found it
             self._end(batch, "it is not finite")
         if self.model.steps_per_execution > 1:
-            begin.note()
+            begin.note(ahead=1)  # nobody tells of its beginning
 
     def _sentence(self, batch: int, why: str, loss: Any) -> str:
         self._traced = True
