@@ -9,14 +9,14 @@ import torch
 
 from kerasish import Model
 from kerasish.callbacks import BackupAndRestore, Callback, NanTracer, TerminateOnNaN
-from kerasish.containers import Add, Concat, Graph, Input, Residual, Sequential
-from kerasish.layers import BatchNorm1d, Dropout, Linear, ReLU, Tanh
+from kerasish.containers import Concat, Graph, Input, Residual, Sequential
+from kerasish.layers import BatchNorm1d, Dropout, Linear, Tanh
 from kerasish.losses import MSE
 from kerasish.module import Module
 from kerasish.optimizers import SGD, Adam
 from kerasish.random import global_states
 from kerasish.trees import mapped
-from tests.callbacks.diverges import INF, NAN, Breaks, Log, Odd, compiled, data, fit, said
+from tests.callbacks.diverges import INF, NAN, Breaks, Log, Odd, compiled, fit, said
 from tests.callbacks.states import same
 
 
