@@ -83,7 +83,7 @@ class Before:
             noise = run.plan.noise(run.epoch, run.device)().get_state()
         return {"format": FORMAT, "class": type(model).__name__, "epoch": run.epoch,
                 "batch": model.batch, "step": self.number, "trainers": trainers, "own": own,
-                "data": model.batch_data, "device": model.device.type, "noise": noise,
+                "data": tuple(model.batch_data), "device": model.device.type, "noise": noise,
                 "random": self._random, "first": None}
 
 

@@ -83,6 +83,8 @@ def load_step(model: Any, step: Step, path: FilePath) -> tuple[Any, Any, Any]:
                              f"{type(model).__name__!r}", _FIX)
     with refused(str(path), "the step"):
         kept, (x, y, sample_weight) = step["trainers"], step["data"]
+        for trainer in kept.values():
+            _check_trainer(trainer)
         _require_same_net(path, model.module, kept[""]["modules"]["module"]["state"], x)
         batch = ready_batch(model, "replay", x, y, sample_weight)
         for what, was, now in model._facts(kept):
@@ -92,6 +94,15 @@ def load_step(model: Any, step: Step, path: FilePath) -> tuple[Any, Any, Any]:
         model._load_trainers(kept)
         model.load_own_state(step["own"])
     return batch  # type: ignore[no-any-return]
+
+
+def _check_trainer(trainer: Any) -> None:
+    """Refuses what is only compared or put in place later on, if it is not of its kind."""
+    check_count("batches_trained", trainer["batches_trained"])
+    for module in trainer["modules"].values():
+        if not isinstance(module["frozen"], list) or not all(
+                isinstance(path, str) for path in module["frozen"]):
+            raise TypeError("expects the paths of what is frozen")
 
 
 def _require_same_net(path: FilePath, module: Module, kept: Any, x: Any) -> None:
