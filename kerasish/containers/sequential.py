@@ -94,7 +94,8 @@ class Sequential(Planned):
         """
         shape, shapes = self.saved_tensors()
         require_dy(self, dy, shape)
-        index, dx, last = 0, dy, 0
+        index, dx = 0, dy
+        last = index
         try:
             for index, backward in self._back if need_dx else self._back_to_stem:
                 if dx is None:  # integers have no gradient: nothing goes further down

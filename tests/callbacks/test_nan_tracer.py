@@ -10,13 +10,14 @@ import torch
 from kerasish import Model
 from kerasish.callbacks import BackupAndRestore, Callback, NanTracer, TerminateOnNaN
 from kerasish.containers import Concat, Graph, Input, Residual, Sequential
+from kerasish.insight.step import read_step
 from kerasish.layers import BatchNorm1d, Dropout, Linear, Tanh
 from kerasish.losses import MSE
 from kerasish.module import Module
 from kerasish.optimizers import SGD, Adam
 from kerasish.random import global_states
 from kerasish.trees import mapped
-from tests.callbacks.diverges import INF, NAN, Breaks, Log, Odd, compiled, fit, said
+from tests.callbacks.diverges import INF, NAN, Breaks, Log, Odd, compiled, data, fit, said
 from tests.callbacks.states import same
 
 
@@ -249,6 +250,39 @@ def test_any_step_can_be_saved_and_is_the_step(tmp_path, capsys) -> None:
         assert replay.first is None and str(replay).endswith("All of it is finite.")
         assert replay.step == step and replay.epoch == (step - 1) // 8
     assert "batch 5 of epoch 1, saved to" in capsys.readouterr().err
+
+
+def test_of_accumulated_micro_batches_the_file_holds_the_one_at_hand(tmp_path) -> None:
+    model = compiled(optimizer=Adam(0.1, gradient_accumulation_steps=3))
+    tracer = NanTracer(tmp_path, steps=[2])
+    x, y = data(NAN, batch=4)
+    model.fit(x, y, 2, shuffle=False, verbose=0, seed=0, callbacks=tracer)
+    alone, bad = (model.replay(tmp_path / f"step-0000{step}.safetensors") for step in (2, 5))
+    assert alone.first is None and bad.first.module == "inputs" and tracer.first == bad.first
+    optimizer = read_step(alone.path)["trainers"][""]["optimizers"]["optimizer"]
+    assert optimizer["gathered_batches"] == 0 and optimizer["gradients"] == []
+
+
+def test_python_and_numpy_are_asked_again_in_each_epoch(tmp_path) -> None:
+    class Later(Draws):
+        epoch = 0
+
+        def forward(self, x):
+            return super().forward(x) if self.epoch else x
+
+        def backward(self, dy):
+            return dy
+
+    class Turns(Callback):
+        def on_epoch_begin(self, epoch, logs=None) -> None:
+            self.model.module[1].epoch = epoch
+
+    model = compiled(Linear(3), Later(), Keeps(), Linear(1))
+    Keeps.seen.clear()
+    fit(model, Turns(), NanTracer(tmp_path, steps=[15]), bad=None, epochs=2)
+    kept = Keeps.seen[2 * 14]
+    model.replay(tmp_path / "step-00015.safetensors")
+    assert torch.equal(Keeps.seen[-2], kept)
 
 
 def test_weights_statistics_and_slots_are_those_from_before(tmp_path) -> None:

@@ -249,6 +249,18 @@ def test_tensors_of_other_shapes_are_refused_in_no_memory(value, tmp_path) -> No
             net().replay(path)
 
 
+@pytest.mark.parametrize(("place", "value"), [
+    (("modules", "module", "frozen"), {"$tuple": ["0.weight"]}), (("batches_trained",), {"a": 1}),
+    (("batches_trained",), -1), (("modules", "module", "frozen"), [1])], ids=str)
+def test_what_is_only_put_in_place_is_checked_too(place, value, tmp_path) -> None:
+    path = saved(tmp_path)
+    configuration, tensors = content(path)
+    write_file(path, "step", changed(configuration, ("step", "trainers", "", *place), value),
+               tensors)
+    with pytest.raises(ModelFileError):
+        net().replay(path)
+
+
 def test_numpys_generator_is_not_put_outside_of_its_words(tmp_path) -> None:
     states = global_states()
     states["numpy"][2] = 10**6
