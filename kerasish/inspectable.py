@@ -4,6 +4,7 @@ from typing import Any
 
 from kerasish import insight
 from kerasish.insight.profile_report import Profile
+from kerasish.saving.errors import FilePath
 
 
 class Inspectable:
@@ -85,3 +86,21 @@ class Inspectable:
             ['0 Linear(1, 8)', '1 Tanh()', '2 Linear(8, 1)']
         """
         return insight.profile(self, x, y, sample_weight, repeats)
+
+    def replay(self, path: FilePath) -> insight.Replay:
+        """Runs a step again that `callbacks.NanTracer` has saved, on a copy of the model.
+
+        Weights, slots, batch and noise are those of the step, so each number is the same to the bit
+        as it was then; on another kind of device, noise and rounding are others. The model itself
+        need not be trained, or built.
+
+        Raises: ModelFileError for a file that is damaged, or of another model; RuntimeError before
+            compile; OSError if it cannot be read.
+
+        Args:
+            path: the file, "nan/step-00123.safetensors" say.
+
+        Returns: every tensor of the step in order, to be printed; `first` is the first that is not
+            finite, `steps` are all.
+        """
+        return insight.replay(self, path)

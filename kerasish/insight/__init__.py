@@ -4,12 +4,14 @@ from kerasish.insight.pictures import plot_confusion_matrix, plot_decision_bound
 from kerasish.insight.plotting import plot_model
 from kerasish.insight.profile import profile
 from kerasish.insight.profile_report import Profile, ProfileRow
+from kerasish.insight.replay import Replay, replay
 from kerasish.insight.sample_norms import SampleNorms, per_sample_gradient_norms
 from kerasish.insight.summary import print_summary, summary
 
 __all__ = [
     "Profile",
     "ProfileRow",
+    "Replay",
     "SampleNorms",
     "per_sample_gradient_norms",
     "plot_confusion_matrix",
@@ -17,5 +19,6 @@ __all__ = [
     "plot_model",
     "print_summary",
     "profile",
+    "replay",
     "summary",
 ]

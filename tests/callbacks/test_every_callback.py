@@ -22,6 +22,7 @@ from kerasish.callbacks import (
     LambdaCallback,
     LearningRateScheduler,
     ModelCheckpoint,
+    NanTracer,
     ReduceLROnPlateau,
     RemoteMonitor,
     SwapEMAWeights,
@@ -73,6 +74,8 @@ ROWS = [
         on_batch_end=lambda batch, logs: logs), ("on_backward_end",), may_log_anything=True),
     Row("TerminateOnNaN", lambda folder: TerminateOnNaN(),
         ("on_backward_end", "on_train_batch_end")),
+    Row("NanTracer", lambda folder: NanTracer(folder / "nan", steps=(2, 5)),
+        ("on_train_batch_begin", "on_backward_end", "on_train_batch_end")),
     Row("RemoteMonitor", lambda folder: RemoteMonitor("http://127.0.0.1:9", timeout=0.5)),
     Row("ModelCheckpoint", lambda folder: ModelCheckpoint(folder / "{epoch}.safetensors")),
     Row("ModelCheckpoint by batch", lambda folder: ModelCheckpoint(
