@@ -1,0 +1,94 @@
+"""From numbers to findings: what is compared with what."""
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from .alarm import Finding, percent, times
+from .numbers import Numbers
+
+
+class Limits(NamedTuple):
+    """Beyond what something is wrong; `HealthMonitor` explains each."""
+
+    silent: float
+    saturated: float
+    vanishing: float
+    exploding: float
+    updates: tuple[float, float]
+
+
+class Judge:
+    """Judges windows of a run, one after the other.
+
+    Args:
+        limits: beyond what something is wrong.
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+        self.first: dict[str, float] = {}
+        """The norm of the gradient in the first window, by path."""
+        self.largest: dict[str, float] = {}
+        """The largest share of the weights that an update was so far, by path."""
+
+    def findings(
+        self, window: Sequence[Numbers], steps: int, unit_steps: int | None
+    ) -> Iterator[Finding]:
+        """What holds and what does not, of all that can be told.
+
+        Args:
+            window: what was measured.
+            steps: how many steps long.
+            unit_steps: the same of what was seen of units; None if it is not enough yet.
+        """
+        if unit_steps is not None:
+            yield from self._units(window, unit_steps)
+        called = [each for each in window if each.order >= 0 and each.weights]
+        called.sort(key=lambda each: each.order)
+        blocked = any(each.units and each.at_fault == each.units for each in window)
+        for place, each in enumerate(called):
+            is_finite = all(map(math.isfinite, each.gradients))
+            yield Finding(each, "not finite", not is_finite, math.nan, "gradients are not finite")
+            if is_finite and each.is_matrix:
+                if each.gradients and not blocked:  # else that is why, and is said
+                    yield from self._gradients(each, called[place + 1 :], steps)
+                yield from self._updates(each, steps)
+
+    def _units(self, window: Sequence[Numbers], steps: int) -> Iterator[Finding]:
+        for each in window:
+            if each.units:
+                limit = self.limits.silent if each.kind == "silent" else self.limits.saturated
+                yield Finding(each, each.kind, each.share >= limit, each.share,
+                              f"{percent(each.share)} of units {each.kind} for {steps:,} steps")
+
+    def _gradients(self, each: Numbers, later: Sequence[Numbers], steps: int) -> Iterator[Finding]:
+        """Compares with what it was at first, and with the largest of the layers after it."""
+        first = self.first.setdefault(each.path, each.gradient)
+        growth = each.gradient / first if first > 0 and each.gradient > each.weight else 0.0
+        exploding = self.limits.exploding
+        largest = max((one for one in later if one.is_matrix and one.gradient > 0),
+                      key=lambda one: one.gradient, default=None)
+        beside = each.gradient / largest.gradient if largest else 1.0
+        if largest:
+            least = max(each.gradients) / largest.gradient
+            yield Finding(each, "vanishing", least < self.limits.vanishing, least,
+                          f"gradients are {times(least)} times those of {largest} for {steps:,} "
+                          "steps")
+        if growth >= exploding or not beside >= exploding:
+            what = f"gradients are {times(growth)} times what they were at first"
+        else:
+            what = f"gradients are {times(beside)} times those of {largest}"
+        yield Finding(each, "exploding", max(growth, beside) >= exploding, max(growth, beside), what)
+
+    def _updates(self, each: Numbers, steps: int) -> Iterator[Finding]:
+        """What has been large enough once may become small: training converges, rates decay."""
+        ratios = [ratio for ratio in each.ratios if math.isfinite(ratio)]
+        if not ratios:
+            return
+        low, high = self.limits.updates
+        best = self.largest[each.path] = max(self.largest.get(each.path, 0.0), *ratios)
+        is_small = best < low and any(each.gradients or (1.0,))
+        share = f"updates are {percent(each.ratio)} of the weights for {steps:,} steps"
+        yield Finding(each, "small updates", is_small, each.ratio, share)
+        yield Finding(each, "large updates", each.ratio > high, each.ratio, share)
