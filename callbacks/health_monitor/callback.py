@@ -36,8 +36,8 @@ class HealthMonitor(Callback):
 
     A unit is a feature of (N, F) and of (N, L, F), or a channel of (N, C, L), (N, C, H, W) and
     (N, C, D, H, W). What range an activation has is known from its class, one of your own included
-    if it declares `y_range` beside its forward. Not judged are GELU and its kin, which are nowhere
-    flat, and saturation at the end of a net, where it is the aim. Gradients and updates are judged
+    if it declares `y_range` beside its forward. At the end of a net, where to be near the ends is
+    the aim, saturated is a unit that is at the same end for every sample, exactly. Gradients and updates are judged
     of layers with a matrix of weights, the others are in the report. While all units of a module
     are silent or saturated, nothing is said of gradients: it is why they are 0. What has been large
     enough once may get small, as rates decay and training converges.
@@ -70,7 +70,7 @@ class HealthMonitor(Callback):
     runs_in_step: ClassVar[bool] = True
 
     def __init__(
-        self, every: int = 100, window: int = 500, samples: int = 250, silent: float = 0.5,
+        self, every: int = 100, window: int = 500, samples: int = 100, silent: float = 0.5,
         saturated: float = 0.5, vanishing: float = 1e-6, exploding: float = 1e3,
         updates: tuple[float, float] = (1e-6, 0.1),
     ) -> None:

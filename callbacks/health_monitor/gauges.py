@@ -12,15 +12,21 @@ from kerasish.module import Module
 MARGIN = 0.01
 """How near to an end is saturated, as a share of the way from the middle of the range: there the
 slope of a tanh or a sigmoid is below 2 % of its greatest."""
+_STUCK = 1e-6
+"""The same at the end of a net, where to be near the ends is the aim: there is no slope left."""
+
+Values = tuple[Tensor, ...]
 
 
 class Gauge(NamedTuple):
-    """A unit is at fault where `value(y)` is `bound` at most for every sample."""
+    """A unit is at fault where one of `values(y)` is `bound` at most for every sample."""
 
     kind: str
     """What a unit at fault is: "silent" or "saturated"."""
     bound: float
-    value: Callable[[Tensor], Tensor]
+    values: Callable[[Tensor], Values]
+    sides: int = 1
+    """How many of them there are."""
 
 
 def gauge_of(module: Module, ends: bool) -> Gauge | None:
@@ -30,27 +36,32 @@ def gauge_of(module: Module, ends: bool) -> Gauge | None:
         range (a, b)          saturated:  |y - (a + b) / 2| ≥ 0.99 (b - a) / 2
         range (a, ∞), a < 0   saturated:  y ≤ 0.99 a
         Softmax, Softmin      saturated:  max y ≥ 0.99
+        range (a, b), at the end of a net, where to be near a or b is the aim: saturated if it is as
+        near as can be to the same one of both for every sample; a Softmax there is not judged
 
     Args:
         module: any; only the declared range of a single one is gone by.
-        ends: whether it is at the end of a net, where to be saturated is its aim.
+        ends: whether it is at the end of a net.
     """
     low, high = _range(module)
     if low == 0 and (math.isinf(high) or type(module) is ReLU6):
         return Gauge("silent", 0.0, _itself)
-    if ends or math.isinf(low):
+    if math.isinf(low):
         return None
     if type(module) in (Softmax, Softmin):
         axis: int = module.dim  # type: ignore[attr-defined]
-        return Gauge("saturated", MARGIN - 1, lambda y: -y.amax(axis, keepdim=True))
+        return None if ends else Gauge(
+            "saturated", MARGIN - 1, lambda y: (-y.amax(axis, keepdim=True),))
     if math.isinf(high):
         return Gauge("saturated", (1 - MARGIN) * low, _itself) if low < 0 else None
-    middle = (low + high) / 2
-    return Gauge("saturated", (MARGIN - 1) * (high - low) / 2, lambda y: -(y - middle).abs())
+    middle, reach = (low + high) / 2, (high - low) / 2
+    if ends:
+        return Gauge("saturated", (_STUCK - 1) * reach, lambda y: (y - middle, middle - y), 2)
+    return Gauge("saturated", (MARGIN - 1) * reach, lambda y: (-(y - middle).abs(),))
 
 
-def _itself(y: Tensor) -> Tensor:
-    return y
+def _itself(y: Tensor) -> Values:
+    return (y,)
 
 
 def _range(module: Module) -> tuple[float, float]:

@@ -51,9 +51,13 @@ class Judge:
             is_finite = all(map(math.isfinite, each.gradients))
             yield Finding(each, "not finite", not is_finite, math.nan, "gradients are not finite")
             if is_finite and each.is_matrix:
+                found: list[Finding] = []
                 if each.gradients and not blocked:  # else that is why, and is said
-                    yield from self._gradients(each, called[place + 1 :], steps)
-                yield from self._updates(each, steps)
+                    found = list(self._gradients(each, called[place + 1 :], steps))
+                yield from found
+                arrives = not blocked and not any(
+                    one.holds for one in found if one.kind == "vanishing")
+                yield from self._updates(each, steps, arrives)
 
     def _units(self, window: Sequence[Numbers], steps: int) -> Iterator[Finding]:
         for each in window:
@@ -81,14 +85,17 @@ class Judge:
             what = f"gradients are {times(beside)} times those of {largest}"
         yield Finding(each, "exploding", max(growth, beside) >= exploding, max(growth, beside), what)
 
-    def _updates(self, each: Numbers, steps: int) -> Iterator[Finding]:
-        """What has been large enough once may become small: training converges, rates decay."""
+    def _updates(self, each: Numbers, steps: int, arrives: bool) -> Iterator[Finding]:
+        """What has been large enough once may become small: training converges, rates decay.
+
+        So may those without a gradient that arrives: this is said in its own words.
+        """
         ratios = [ratio for ratio in each.ratios if math.isfinite(ratio)]
         if not ratios:
             return
         low, high = self.limits.updates
         best = self.largest[each.path] = max(self.largest.get(each.path, 0.0), *ratios)
-        is_small = best < low and any(each.gradients or (1.0,))
+        is_small = best < low and arrives and any(each.gradients or (1.0,))
         share = f"updates are {percent(each.ratio)} of the weights for {steps:,} steps"
         yield Finding(each, "small updates", is_small, each.ratio, share)
         yield Finding(each, "large updates", each.ratio > high, each.ratio, share)

@@ -89,7 +89,7 @@ def read(module: Module, sight: Sight, norms: Norms, rows: Sequence[Tensor]) -> 
     at_fault, units = Counter[str](), Counter[str]()
     for (path, each), count in zip(calls, flat, strict=False):
         at_fault[path] += int(count)
-        units[path] += each.numel()
+        units[path] += each.numel() // sight.gauges[path].sides
     measured: dict[str, list[tuple[float, ...]]] = {path: [] for path in norms.owners}
     length = 3 * len(norms.parameters)
     for start in range(len(calls), len(flat), length or 1):

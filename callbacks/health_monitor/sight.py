@@ -13,11 +13,11 @@ from kerasish.layers.normalization.channel_norm import ChannelNorm
 from kerasish.layers.normalization.group_norm import GroupNorm
 from kerasish.module import Module
 from kerasish.parameter import Parameter
-from kerasish.paths import values
+from kerasish.paths import values as attributes
 from kerasish.trees import leaves
 from kerasish.watching import Place, Watch
 
-from .gauges import gauge_of
+from .gauges import Values, gauge_of
 
 _CHANNELS_FIRST = (Convolving, ChannelNorm, GroupNorm)
 
@@ -37,13 +37,13 @@ class Sight(Watch):
         self.gauges = {path: gauge for path, gauge in gauges.items() if gauge is not None}
         self._axes = {path: 1 if isinstance(part, _CHANNELS_FIRST) else -1
                       for path, part in self.places
-                      if next(values(part, Parameter), None) is not None}
+                      if next(attributes(part, Parameter), None) is not None}
         self.forget()
 
     def forget(self) -> None:
         """Begins anew: nothing has been seen."""
         self.greatest: dict[str, list[Tensor]] = {}
-        """By path, a vector over units for each call in a step."""
+        """By path, a vector over units, for each side of the gauge, for each call in a step."""
         self.seen: dict[str, None] = {}
         """The paths of the modules with parameters, in the order of their first call."""
 
@@ -58,13 +58,13 @@ class Sight(Watch):
             self._axis = self._axes[path]
             self.seen[path] = None
         if path in self.gauges and isinstance(y, Tensor) and y.numel():
-            self._keep(path, self.gauges[path].value(y))
+            self._keep(path, self.gauges[path].values(y))
         return y
 
-    def _keep(self, path: str, value: Tensor) -> None:
+    def _keep(self, path: str, values: Values) -> None:
         call, known = self._calls[path], self.greatest.setdefault(path, [])
         self._calls[path] += 1
-        new = _over_samples(value, self._axis)
+        new = torch.cat([_over_samples(value, self._axis) for value in values])
         if call == len(known):
             known.append(new)
         elif known[call].shape == new.shape:
