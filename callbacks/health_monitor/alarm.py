@@ -10,7 +10,8 @@ ADVICE = {
     "saturated": "Hardly any gradient comes through. Normalize what comes before it, start with "
                  "smaller weights, or lower the learning rate.",
     "vanishing": "It hardly learns. Put ReLU, normalization or Residual between them.",
-    "exploding": "Lower the learning rate, or clip gradients: global_clipnorm=1.0.",
+    "exploding": "Lower the learning rate, clip gradients (global_clipnorm=1.0), or normalize what "
+                 "comes in.",
     "not finite": "Lower the learning rate, or clip gradients. TerminateOnNaN tells the batch and "
                   "the module where it began.",
     "small updates": "It hardly learns. Raise the learning rate: 0.1 % is healthy.",

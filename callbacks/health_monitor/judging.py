@@ -88,14 +88,15 @@ class Judge:
     def _updates(self, each: Numbers, steps: int, arrives: bool) -> Iterator[Finding]:
         """What has been large enough once may become small: training converges, rates decay.
 
-        So may those without a gradient that arrives: this is said in its own words.
+        Those that no gradient comes to are not judged: this is said in its own words.
         """
         ratios = [ratio for ratio in each.ratios if math.isfinite(ratio)]
         if not ratios:
             return
         low, high = self.limits.updates
         best = self.largest[each.path] = max(self.largest.get(each.path, 0.0), *ratios)
-        is_small = best < low and arrives and any(each.gradients or (1.0,))
         share = f"updates are {percent(each.ratio)} of the weights for {steps:,} steps"
-        yield Finding(each, "small updates", is_small, each.ratio, share)
+        if arrives:
+            is_small = best < low and any(each.gradients or (1.0,))
+            yield Finding(each, "small updates", is_small, each.ratio, share)
         yield Finding(each, "large updates", each.ratio > high, each.ratio, share)
