@@ -24,23 +24,25 @@ class HealthMonitor(Callback):
         silent          units of a ReLU or of its kin whose output is 0 for every sample
         saturated       units of a tanh or of its kin that are within 1 % of an end for every sample
         vanishing       ‖dL/dw‖ < vanishing · that of a layer after it, in every step
-        exploding       ‖dL/dw‖ ≥ exploding · what it was in the first window, or ‖dL/dw‖ ≥
-                        exploding · that of each layer after it
+        exploding       ‖dL/dw‖ ≥ exploding · what it was in the first window, and > ‖w‖; or
+                        ‖dL/dw‖ ≥ exploding · that of each layer after it
         not finite      ‖dL/dw‖ is not a number, or infinite
         small updates   ‖Δw‖ / ‖w‖ has never been as large as the lower limit
         large updates   ‖Δw‖ / ‖w‖ > the upper limit
 
     Each is said once for a module, and again only if it went away and came back. Training is the
     same to the bit, and costs at most 2 % more on a net of the size of MNIST's; the device is read
-    once a window. In a step that is looked at, a copy of the trainable weights is held.
+    once a window. A step that is looked at costs up to one more, and a copy of the trainable
+    weights: for nets with a few hundred weights a larger `every` keeps the share small.
 
     A unit is a feature of (N, F) and of (N, L, F), or a channel of (N, C, L), (N, C, H, W) and
     (N, C, D, H, W). What range an activation has is known from its class, one of your own included
     if it declares `y_range` beside its forward. At the end of a net, where to be near the ends is
-    the aim, saturated is a unit that is at the same end for every sample, exactly. Gradients and updates are judged
-    of layers with a matrix of weights, the others are in the report. While all units of a module
-    are silent or saturated, nothing is said of gradients: it is why they are 0. What has been large
-    enough once may get small, as rates decay and training converges.
+    the aim, a unit is saturated if it is at the same end for every sample, exactly. Gradients and
+    updates are judged of layers with a matrix of weights; the others are in the report. While all
+    units of a module are silent or saturated, nothing is said of gradients: it is why they are 0.
+    What has been large enough once may get small, as rates decay and training converges. Watched is
+    `model.module`; a `train_step` of your own is looked at up to its first `step()`.
 
     Source: Lu et al. (2020), "Dying ReLU and Initialization: Theory and Numerical Examples"; Glorot
         & Bengio (2010), "Understanding the Difficulty of Training Deep Feedforward Neural

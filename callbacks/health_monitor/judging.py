@@ -67,23 +67,22 @@ class Judge:
                               f"{percent(each.share)} of units {each.kind} for {steps:,} steps")
 
     def _gradients(self, each: Numbers, later: Sequence[Numbers], steps: int) -> Iterator[Finding]:
-        """Compares with what it was at first, and with the largest of the layers after it."""
+        """Compares with the largest of the layers after it, and with what it was at first."""
         first = self.first.setdefault(each.path, each.gradient)
-        growth = each.gradient / first if first > 0 and each.gradient > each.weight else 0.0
-        exploding = self.limits.exploding
-        largest = max((one for one in later if one.is_matrix and one.gradient > 0),
-                      key=lambda one: one.gradient, default=None)
-        beside = each.gradient / largest.gradient if largest else 1.0
-        if largest:
-            least = max(each.gradients) / largest.gradient
-            yield Finding(each, "vanishing", least < self.limits.vanishing, least,
-                          f"gradients are {times(least)} times those of {largest} for {steps:,} "
+        others = [one for one in later if one.is_matrix and one.gradient > 0]
+        largest = max(others, key=lambda one: one.gradient, default=None)
+        beside, growth = 1.0, 1.0
+        if largest is not None:
+            beside = each.gradient / largest.gradient
+            most = max(each.gradients) / largest.gradient
+            yield Finding(each, "vanishing", most < self.limits.vanishing, most,
+                          f"gradients are {times(most)} times those of {largest} for {steps:,} "
                           "steps")
-        if growth >= exploding or not beside >= exploding:
-            what = f"gradients are {times(growth)} times what they were at first"
-        else:
-            what = f"gradients are {times(beside)} times those of {largest}"
-        yield Finding(each, "exploding", max(growth, beside) >= exploding, max(growth, beside), what)
+        if 0 < first and each.weight < each.gradient:  # what takes off from nearly 0 is no harm
+            growth = each.gradient / first
+        value, whose = max((growth, "what they were at first"), (beside, f"those of {largest}"))
+        yield Finding(each, "exploding", value >= self.limits.exploding, value,
+                      f"gradients are {times(value)} times {whose}")
 
     def _updates(self, each: Numbers, steps: int, arrives: bool) -> Iterator[Finding]:
         """What has been large enough once may become small: training converges, rates decay.

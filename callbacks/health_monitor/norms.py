@@ -10,7 +10,6 @@ from kerasish.module import Module
 from kerasish.parameter import Parameter
 from kerasish.paths import values
 
-
 UNKNOWN = -1.0
 """In the place of the norm of a gradient that nobody told of."""
 

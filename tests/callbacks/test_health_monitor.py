@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from kerasish import Model, datasets, set_seed
+from kerasish import Model, datasets
 from kerasish.callbacks import HealthMonitor
 from kerasish.layers import (
     LSTM,
@@ -20,6 +20,7 @@ from kerasish.layers import (
     Tanh,
 )
 from kerasish.optimizers import SGD, Adam
+from kerasish.schedules import ExponentialDecay
 
 X, Y = datasets.disc(train=320, test=0)[0]
 """Ten batches of 32."""
@@ -176,8 +177,6 @@ def test_huge_updates_are_named() -> None:
 
 
 def test_updates_that_get_small_as_the_rate_decays_are_healthy() -> None:
-    from kerasish.schedules import ExponentialDecay
-
     optimizer = SGD(ExponentialDecay(0.1, decay_steps=5, decay_rate=0.1))
     assert said(watched(compiled(Linear(8), Tanh(), Linear(1), optimizer=optimizer), epochs=10,
                         window=10)) == []
