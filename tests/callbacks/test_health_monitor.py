@@ -94,12 +94,12 @@ def test_a_saturated_tanh_is_named() -> None:
 def test_an_output_near_its_ends_is_healthy_and_one_stuck_at_an_end_is_not() -> None:
     def model(bias: float) -> Model:
         model = compiled(Linear(1), Tanh(), optimizer=SGD(1e-6))
-        model.module[0].weight.data[:] = torch.tensor([[1000.0, 0.0]])
+        model.module[0].weight.data[:] = torch.tensor([[1e6, 0.0]])
         model.module[0].bias.data.fill_(bias)
         return model
 
-    assert said(watched(model(-500.0), updates=(0.0, 0.1))) == []
-    assert said(watched(model(500.0), updates=(0.0, 0.1))) == [("1", "saturated")]
+    assert said(watched(model(-5e5), updates=(0.0, 0.1))) == []
+    assert said(watched(model(5e5), updates=(0.0, 0.1))) == [("1", "saturated")]
 
 
 def test_units_are_judged_once_enough_samples_are_seen() -> None:

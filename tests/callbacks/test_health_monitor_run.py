@@ -219,14 +219,14 @@ def test_a_step_of_ones_own_is_looked_at_and_stays_the_same() -> None:
     assert len(monitors[0].numbers[0].gradients) == 24
 
 
-def test_a_step_that_goes_forward_twice_and_then_back_twice_stays_the_same() -> None:
+def test_a_step_that_goes_back_once_more_after_its_update_stays_the_same() -> None:
     class Stacked(Model):
         def train_step(self, x, y, sample_weight=None):
             one, other = self.module(x), self.module(x + 1)
             loss = self.loss(other, y)
             self.module.backward(self.loss.backward())
-            self.module.backward(torch.ones_like(one))
             self.step()
+            self.module.backward(torch.ones_like(one))
             return {"loss": loss}
 
     weights = []
@@ -286,6 +286,7 @@ def test_units_are_features_or_channels() -> None:
     assert units(Sequential(Linear(7), ReLU()), torch.randn(3, 4, 5)) == {"1": 7}
     assert units(Sequential(Conv1d(7, kernel_size=1), ReLU()), torch.randn(3, 5, 4)) == {"1": 7}
     assert units(Sequential(Conv2d(7, kernel_size=1), ReLU()), torch.randn(3, 5, 4, 4)) == {"1": 7}
+    assert units(Sequential(ReLU()), torch.randn(3, 5, 4, 4)) == {"0": 5}
     assert units(Sequential(ReLU()), torch.randn(3)) == {"0": 1}
 
 
