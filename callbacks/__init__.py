@@ -12,6 +12,7 @@ from kerasish.hooks import Callback, CallbackList
 from .backup_and_restore import BackupAndRestore
 from .csv_logger import CSVLogger
 from .early_stopping import EarlyStopping
+from .health_monitor import HealthMonitor
 from .lambda_callback import LambdaCallback
 from .learning_rate_scheduler import LearningRateScheduler
 from .model_checkpoint import ModelCheckpoint
@@ -29,6 +30,7 @@ __all__ = [
     "Callback",
     "CallbackList",
     "EarlyStopping",
+    "HealthMonitor",
     "History",
     "LambdaCallback",
     "LearningRateScheduler",

@@ -52,7 +52,8 @@ class Watch:
         self._watched: list[tuple[Module, type[Module], type[Module]]] = []
         self._plans: dict[int, dict[str, Any]] = {}
         self._classes: dict[type[Module], type[Module]] = {}
-        self._ends = False
+        self._ends = self._over = False
+        self._beneath: list[Watch] = []
 
     def forward(self, place: Place, x: Any, call: Callable[[Any], Any]) -> Any:
         """Around a forward: `call(x)` gives y, which this returns."""
@@ -79,6 +80,9 @@ class Watch:
         if self._watched:
             raise RuntimeError(f"{type(self).__name__} expects to watch once at a time; got "
                                "started while it watches. Make another one.")
+        kinds = dict.fromkeys(type(place.module) for place in self.places)
+        others = (getattr(kind, "_watch", None) for kind in kinds)
+        self._beneath = [other for other in others if other is not None]
         for place in self.places:
             kind = type(place.module)
             if kind not in self._classes:
@@ -88,10 +92,17 @@ class Watch:
         self._put(1)
 
     def stop(self) -> None:
-        """Watches no more, if it did."""
+        """Watches no more, if it did; a watch that began later goes on."""
+        self._over = any(type(part) is not watched for part, _, watched in self._watched)
+        if self._over:
+            return  # the later one stands around this one, and puts all back in its end
         if self._watched:
             self._put(0)
         self._watched, self._ends = [], False
+        others, self._beneath = self._beneath, []
+        for other in others:
+            if other._over:
+                other.stop()
 
     def _put(self, which: int) -> None:
         """Gives every module its own class or the watched one, and the plan that goes with it."""
@@ -105,16 +116,24 @@ class Watch:
 
         @wraps(kind.forward)
         def forward(part: Module, x: Any, *more: Any, **granted: Any) -> Any:
-            place = self._by_id[id(part)]
+            place = self._place(part)
+            if place is None:
+                return kind.forward(part, x, *more, **granted)
             return self.forward(place, x, lambda x: kind.forward(part, x, *more, **granted))
 
         @wraps(kind.backward)
         def backward(part: Module, dy: Any, *more: Any, **granted: Any) -> Any:
-            place = self._by_id[id(part)]
+            place = self._place(part)
+            if place is None:
+                return kind.backward(part, dy, *more, **granted)
             dx = self.backward(place, dy, lambda dy: kind.backward(part, dy, *more, **granted))
             if self._ends and part is self.module:
                 self.stop()
             return dx
 
         return type(kind.__name__, (kind,), {"forward": forward, "backward": backward,
-                                             "__module__": kind.__module__})
+                                             "__module__": kind.__module__, "_watch": self})
+
+    def _place(self, part: Module) -> Place | None:
+        """That of a part; None once it watches no more, and for a copy of the net."""
+        return self._by_id.get(id(part)) if self._watched and not self._over else None

@@ -18,6 +18,7 @@ from kerasish.callbacks import (
     CallbackList,
     CSVLogger,
     EarlyStopping,
+    HealthMonitor,
     History,
     LambdaCallback,
     LearningRateScheduler,
@@ -86,6 +87,10 @@ ROWS = [
     Row("SwapEMAWeights", lambda folder: SwapEMAWeights(), evaluates_other_weights=True),
     Row("SwapEMAWeights by epoch", lambda folder: SwapEMAWeights(swap_on_epoch=True),
         evaluates_other_weights=True),
+    Row("HealthMonitor", lambda folder: HealthMonitor(),
+        ("on_train_batch_begin", "on_backward_end", "on_train_batch_end")),
+    Row("HealthMonitor of each step", lambda folder: HealthMonitor(1, 4, samples=1),
+        ("on_train_batch_begin", "on_backward_end", "on_train_batch_end")),
     Row("Timing", lambda folder: Timing(), logs_times=True),
 ]  # fmt: skip
 BATCH_HOOKS = (

@@ -364,7 +364,7 @@ def test_a_step_of_ones_own_is_trained_as_without_and_leaves_nothing(kind, tmp_p
 def test_nothing_is_left_when_a_step_fails(hook: str, tmp_path: Path) -> None:
     class Fails(Callback):
         def on_epoch_begin(self, epoch, logs=None) -> None:
-            setattr(self, "fails", epoch == 1)
+            self.fails = epoch == 1
 
     def fail(self, *_) -> None:
         if self.fails:
