@@ -8,6 +8,52 @@ from kerasish import insight
 class Inspectable:
     """A model that can be looked into; no question leaves a trace in it."""
 
+    def check(
+        self,
+        x: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        *,
+        tolerance: float = 1e-6,
+        elements: int = 3,
+        seed: int = 0,
+    ) -> insight.CheckReport:
+        """Compares the gradients of the whole model and its loss with finite differences.
+
+            dL/dw · u ≈ (L(w + ε u) - L(w - ε u)) / 2ε        for a random direction u
+
+        L is what training minimizes, penalties of regularizers and sample weights included, in
+        training mode. A direction goes through all elements of a parameter, so that one wrong
+        element among a million shows; it is then searched for. Works on a copy in float64 on the
+        CPU, with the same noise in each pass. Nothing is raised where a gradient is wrong.
+
+        Where the function has a kink, ReLU at 0 say, there is no derivative to compare with: "kink"
+        means that backward is right close by.
+
+        Raises: RuntimeError before compile; TypeError or ValueError for data that do not fit, and
+            for settings out of range; ValueError for a dx in another shape than x.
+
+        Args:
+            x: one batch, as `fit` takes samples; two or three of them tell as much as many.
+            y: its targets.
+            sample_weight: as many numbers, or None.
+            tolerance: the largest error, as a share of the tensor's gradient, 0 or more.
+            elements: how many elements of each tensor are looked at besides, 1 or more.
+            seed: decides directions, elements and noise.
+
+        Returns: a report with `.passed`, `.rows` and `.culprit`, the first module that is wrong on
+            the way back; it prints as a table.
+
+        Example:
+            >>> from kerasish import Model
+            >>> from kerasish.layers import Linear, Tanh
+            >>> model = Model(Linear(3), Tanh(), Linear(1), device="cpu")
+            >>> model.compile(optimizer="sgd", loss="mse")
+            >>> model.check([[0.5, -1.0]], [[1.0]]).passed
+            True
+        """
+        return insight.check(self, x, y, sample_weight, tolerance, elements, seed)
+
     def per_sample_gradient_norms(
         self, x: Any, y: Any, sample_weight: Any = None
     ) -> insight.SampleNorms:
