@@ -135,19 +135,21 @@ class _Comparer:
 
     def _compared(self, where: slice, by: Tensor, size: float) -> Comparison:
         """The derivative along a direction in a part of the tensor, by steps as small as needed."""
-        backward = float(self.gradient[where] @ by)
-        part = self.values[where]
+        backward, part = float(self.gradient[where] @ by), self.values[where]
+        bends: list[float] = []
         for step in _STEPS:
             step *= max(1.0, float(part.abs().amax()))
+            noise = self._noise(step)
+            if bends and noise > error / 4:  # such a step is too short to tell
+                break
             above, below = (moved(self.probe, part, by, each) for each in (step, -step))
-            difference, bend = (above - below) / (2 * step), abs(above - 2 * self.base + below)
-            error = abs(difference - backward)
-            scale = max(size, abs(difference))
-            if error <= self.tolerance * scale + self._noise(step):
+            difference = (above - below) / (2 * step)
+            bends.append(abs(above - 2 * self.base + below) / step)
+            error, scale = abs(difference - backward), max(size, abs(difference))
+            if error <= self.tolerance * scale + noise:
                 return Comparison(PASS, backward, difference, error / scale if scale else 0.0)
-            if not bend / step >= error / 2:  # the same from both sides: no kink explains it
-                return Comparison(FAIL, backward, difference, error / scale)
-        return Comparison(KINK, backward, difference, error / scale)
+        result = KINK if len(bends) > 1 and _is_kink(bends, error) else FAIL
+        return Comparison(result, backward, difference, error / scale if scale else torch.inf)
 
     def _noise(self, step: float) -> float:
         """What rounding does to a difference; a sum of squares is rounded as its roots are."""
@@ -185,6 +187,12 @@ class _Comparer:
         place = place_of(index, self.part.values.shape)
         worst = Comparison(FAIL, value, (above - below) / (2 * step), torch.inf, place)
         return Verdict(self.part, worst._replace(place=()), worst)
+
+
+def _is_kink(bends: list[float], error: float) -> bool:
+    """Whether slopes differ from side to side however short the step: a curve's do ever less."""
+    first, *_, last = bends
+    return last > min(first / 3, error)
 
 
 def _flat_gradient(part: Part) -> Tensor:
