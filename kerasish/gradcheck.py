@@ -112,8 +112,8 @@ def _compare(
         expected, got = (above - below) / (2 * _STEP), gradient.reshape(-1)[index].item()
         if not abs(expected - got) <= allowed:
             raise GradientMismatch(
-                f"{name} at {place_of(index, values.shape)}: backward gives {got:.9g}, finite differences give "
-                f"{expected:.9g}; more than {allowed:.2g} apart. Mend backward, or keep x away "
+                f"{name} at {place_of(index, values.shape)}: backward gives {got:.9g}, finite "
+                f"differences give {expected:.9g}; more than {allowed:.2g} apart. Mend backward, or keep x away "
                 "from kinks."
             )
 

@@ -7,7 +7,7 @@ import torch
 from kerasish.checks import check_count, check_number
 from kerasish.differences import doubled
 from kerasish.insight.batch import ready_batch
-from kerasish.insight.comparing import FAIL, PASS, Comparison, Verdict, verdicts
+from kerasish.insight.comparing import FAIL, PASS, Verdict, verdicts
 from kerasish.insight.culprit import culprit
 from kerasish.insight.probes import WholeProbe
 from kerasish.insight.table import table

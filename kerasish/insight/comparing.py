@@ -124,7 +124,7 @@ class _Comparer:
         """Of length 1: no element has a share near 0 in it, and no two cancel by chance."""
         share = torch.rand(self.count, dtype=self.values.dtype, generator=self.random) - 0.5
         share += share.sign() * 0.5
-        return share / share.norm()
+        return share.div_(share.norm())
 
     def _chosen(self, elements: int) -> list[int]:
         """The one with the largest gradient, and others at random."""
@@ -137,6 +137,7 @@ class _Comparer:
         """The derivative along a direction in a part of the tensor, by steps as small as needed."""
         backward, part = float(self.gradient[where] @ by), self.values[where]
         bends: list[float] = []
+        error = scale = difference = 0.0
         for step in _STEPS:
             step *= max(1.0, float(part.abs().amax()))
             noise = self._noise(step)

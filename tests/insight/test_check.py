@@ -313,6 +313,23 @@ def test_a_wrong_backward_is_never_excused_as_a_kink(change, x):
         assert wrong(report) == {"0.weight", "0.bias", "x"}
 
 
+def test_a_mistake_at_a_single_point_is_no_kink():
+    class Square(Module):
+        formula = "y = x |x|"
+
+        def forward(self, x):
+            self.save_for_backward(x)
+            return x * x.abs() + x
+
+        def backward(self, dy):
+            (x,) = self.saved_tensors()
+            return dy * (2 * x.abs() + (x != 0))  # at 0 the slope is 1
+
+    assert net(Square()).check(X, X, seed=1).passed
+    report = net(Square()).check(torch.zeros(6, 4), X)
+    assert wrong(report) == {"x"} and report.culprit == "Square(), dx"
+
+
 def test_many_kinks_close_by_spoil_nothing():
     set_seed(0)
     report = net(Linear(300), ReLU(), Linear(300), ReLU(), Linear(1)).check(
