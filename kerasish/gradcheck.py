@@ -113,7 +113,7 @@ def _compare(
         if not abs(expected - got) <= allowed:
             raise GradientMismatch(
                 f"{name} at {place_of(index, values.shape)}: backward gives {got:.9g}, finite "
-                f"differences give {expected:.9g}; more than {allowed:.2g} apart. Mend backward, or keep x away "
-                "from kinks."
+                f"differences give {expected:.9g}; more than {allowed:.2g} apart. Mend "
+                "backward, or keep x away from kinks."
             )
 

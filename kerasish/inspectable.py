@@ -54,6 +54,56 @@ class Inspectable:
         """
         return insight.check(self, x, y, sample_weight, tolerance, elements, seed)
 
+    def explain(
+        self, x: Any, y: Any = None, sample_weight: Any = None
+    ) -> insight.Explanation:
+        """The way of one batch forth and back, step by step: formulas, live shapes, norms.
+
+        Each module comes with what it computes, then the loss with its value, and then, in order,
+        what each backward computes: "dW (25, 2) = dyᵀ (25, 10) x (10, 2)", with the norms of dy, dx
+        and each parameter's gradient, √Σ v². Parts of containers are indented. It is a step of
+        training, with noise and batch statistics, in the model's own type; the first module gives
+        its dx too, which training leaves out.
+
+        Raises: RuntimeError before compile; TypeError or ValueError for data that do not fit.
+
+        Args:
+            x: one batch, as `fit` takes samples.
+            y: its targets.
+            sample_weight: as many numbers, or None.
+
+        Returns: an explanation: `print` it, `.to_html(path)`, or go through its `.steps`; notebooks
+            show it by themselves.
+
+        Example:
+            >>> from kerasish import Model
+            >>> from kerasish.layers import Linear
+            >>> model = Model(Linear(1, weight_initializer="ones"), device="cpu")
+            >>> model.compile(optimizer="sgd", loss="mse")
+            >>> print(model.explain([[1.0], [2.0]], [[1.0], [1.0]]))
+            Forward
+              Linear(1)   y = x Wᵀ + b
+                  y (2, 1) = x (2, 1) Wᵀ (1, 1) + b (1,)
+                  ‖y‖ 2.24
+            <BLANKLINE>
+            Loss
+              MSE()   L = mean (y_pred - y_true)²
+                  y_pred (2, 1)
+                  y_true (2, 1)
+                  L = 0.5
+            <BLANKLINE>
+            Backward
+              MSE()   dy_pred = 2 (y_pred - y_true) / n
+                  dy_pred (2, 1)
+                  ‖dy_pred‖ 1
+              Linear(1)   dx = dy W,  dW = dyᵀ x,  db = Σ dy over all rows
+                  dx (2, 1) = dy (2, 1) W (1, 1)
+                  dW (1, 1) = dyᵀ (1, 2) x (2, 1)
+                  db (1,) = Σ dy (2, 1)
+                  ‖dy‖ 1   ‖dx‖ 1   ‖dW‖ 2   ‖db‖ 1
+        """
+        return insight.explain(self, x, y, sample_weight)
+
     def per_sample_gradient_norms(
         self, x: Any, y: Any, sample_weight: Any = None
     ) -> insight.SampleNorms:

@@ -31,6 +31,7 @@ class Parallel(Module):
     """
 
     formula: ClassVar[str] = "y = (f₁(x), f₂(x), ...)"
+    backward_formula: ClassVar[str] = "dx = Σ fᵢ'(dyᵢ)"
 
     def __init__(self, *branches: Module | Iterable[Module], merge: Module | None = None) -> None:
         flat = [each for branch in branches
@@ -114,6 +115,7 @@ class Residual(Parallel):
     """
 
     formula: ClassVar[str] = "y = body(x) + shortcut(x)"
+    backward_formula: ClassVar[str] = "dx = body'(dy) + shortcut'(dy)"
 
     def __init__(
         self, body: Module, shortcut: Module | None = None, merge: Module | None = None
@@ -147,6 +149,7 @@ class Shared(Module):
     """
 
     formula: ClassVar[str] = "y = (f(x₁), f(x₂), ...)"
+    backward_formula: ClassVar[str] = "dxᵢ = f'(dyᵢ), and the gradients of f's weights add up"
 
     def __init__(self, module: Module) -> None:
         if not isinstance(module, Module):

@@ -46,6 +46,7 @@ class Reshaping(Module):
     """Base of modules whose dx is dy in the shape of x: a subclass saves that."""
 
     formula: ClassVar[str] = "y = x in another shape"
+    backward_formula: ClassVar[str] = "dx = dy in the shape of x"
     backward_reads: ClassVar[frozenset[str]] = frozenset()
     returns_view: ClassVar[bool] = True
     keeps_values: ClassVar[bool] = True
