@@ -88,8 +88,7 @@ class Inspectable:
             <BLANKLINE>
             Loss
               MSE()   L = mean (y_pred - y_true)²
-                  y_pred (2, 1)
-                  y_true (2, 1)
+                  y_pred (2, 1), y_true (2, 1)
                   L = 0.5
             <BLANKLINE>
             Backward

@@ -28,7 +28,9 @@ def explain(model: Any, x: Any, y: Any = None, sample_weight: Any = None) -> Exp
         copied.module.zero_grad()
         with mode(copied.module.modules(), training=True), _Steps(copied.module) as steps:
             y_pred = copied.module.forward(x)
-            steps.add_loss(copied, copied.loss.forward(y_pred, y, sample_weight), y_pred, y)
+            value = copied.loss.forward(y_pred, y, sample_weight)
+            given = {"y_pred": y_pred, "y_true": y, "sample_weight": sample_weight}
+            steps.add_loss(copied, value, given)
             dy = copied.loss.backward()
             steps.add_loss_backward(copied.loss, dy)
             copied.module.backward(dy)
@@ -37,7 +39,7 @@ def explain(model: Any, x: Any, y: Any = None, sample_weight: Any = None) -> Exp
 
 
 class _Steps(Watch):
-    """Writes down what it sees, containers before their parts.
+    """Writes down what it sees, containers before their parts; a Sequential on top is left out.
 
     Args:
         module: the net, built.
@@ -50,6 +52,8 @@ class _Steps(Watch):
         self._places: dict[int, list[str]] = {}
         for path, part in walk(module):
             self._places.setdefault(id(part), []).append(path)
+        own = any(values(module, Parameter))
+        self._frame = {""} if type(module) is Sequential and len(module) and not own else set()
         self._depth = 0
         self._uses: Counter[str] = Counter()
         self._given: dict[str, list[dict[str, Any]]] = {}
@@ -59,28 +63,32 @@ class _Steps(Watch):
         return self
 
     def forward(self, place: Place, x: Any, call: Callable[[Any], Any]) -> Any:
+        if place.path in self._frame:
+            return call(x)
         known, at, again = self._known[place.path], self._begin(place), self._goes_back
         y = call(x)
-        self._depth -= known.depth
+        self._depth -= 1
         shapes = {**_shapes("x", x), **_shapes("y", y)}
         if is_saving():
             self._given.setdefault(place.path, []).append(shapes)
         if not again:
             self._uses[place.path] += 1
         note = "computed again" if again else self._sharing(place)
-        self._end(at, place, FORWARD, known.formulas.forward,
+        self._end(at, place, BACKWARD if again else FORWARD, known.formulas.forward,
                   _lines([known.formulas.forward], {**shapes, **known.shapes()}, known.held),
                   {"y": _norm(y)}, note)
         return y
 
     def backward(self, place: Place, dy: Any, call: Callable[[Any], Any]) -> Any:
+        if place.path in self._frame:
+            return call(dy)
         known, at = self._known[place.path], self._begin(place)
         shapes = {**self._given[place.path].pop(), **_shapes("dy", dy)}
         norms = {"dy": _norm(dy)}
         before = [(name, each, each.grad.clone())
                   for name, each in values(place.module, Parameter)]
         dx = call(dy)
-        self._depth -= known.depth
+        self._depth -= 1
         shapes |= {**_shapes("dx", dx), **known.shapes()}
         norms |= {} if dx is None else {"dx": _norm(dx)}
         norms |= {name: _norm(each.grad - old) for name, each, old in before if each.trainable}
@@ -92,12 +100,13 @@ class _Steps(Watch):
                   self._adding(place), known.letters, frozen)
         return dx
 
-    def add_loss(self, model: Any, value: Tensor, y_pred: Any, y: Any) -> None:
+    def add_loss(self, model: Any, value: Tensor, given: dict[str, Any]) -> None:
         """The loss, then each penalty, and what they come to."""
         loss, total = model.loss, float(value)
-        shapes = (f"y_pred {shown(shape_of(y_pred))}", f"y_true {shown(shape_of(y))}")
+        shapes = ", ".join(f"{name} {shown(shape_of(each))}" for name, each in given.items()
+                           if each is not None)
         parts = {name: float(part) for name, part in loss.values.items()}
-        self.steps.append(ExplainedStep(LOSS, "", repr(loss), formulas_of(loss).forward, shapes,
+        self.steps.append(ExplainedStep(LOSS, "", repr(loss), formulas_of(loss).forward, (shapes,),
                                         {**parts, "L": total}))
         penalties = list(_penalized(model.module))
         for path, parameter in penalties:
@@ -131,7 +140,7 @@ class _Steps(Watch):
     def _begin(self, place: Place) -> int:
         """Keeps a place in the list for what is known only afterwards."""
         self.steps.append(ExplainedStep(BACKWARD if self._goes_back else FORWARD, place.path, ""))
-        self._depth += self._known[place.path].depth
+        self._depth += 1
         return len(self.steps) - 1
 
     def _end(
@@ -162,15 +171,14 @@ class _Steps(Watch):
 
 
 class _Known:
-    """What does not change from call to call; a plain Sequential on top is no level of its own."""
+    """What does not change from call to call."""
 
     def __init__(self, module: Module) -> None:
         self.module, self.name = module, repr(module)
-        if isinstance(module, Sequential) or any(True for _ in module.children()):
+        if any(True for _ in module.children()):
             self.name = type(module).__name__
         self.formulas, self.letters = formulas_of(module), letters_of(module)
         self.held = {symbol for letter in self.letters.values() for symbol in (letter, f"d{letter}")}
-        self.depth = 1
 
     def shapes(self) -> dict[str, Any]:
         """Of its own parameters and their gradients, by their letters."""

@@ -66,7 +66,7 @@ class Explanation(NamedTuple):
         for kind, title in _TITLES.items():
             lines += ["", title] if lines else [title]
             for step in self.steps:
-                if step.kind == kind or (kind == BACKWARD and step.note == "computed again"):
+                if step.kind == kind:
                     lines += _text(step)
         return "\n".join(lines)
 
@@ -122,7 +122,7 @@ border-left:4px solid var(--c);border-radius:6px;padding:.4rem .7rem;margin:.35r
 .kerasish-explain header{display:flex;flex-wrap:wrap;gap:.2rem 1rem;align-items:baseline}
 .kerasish-explain code,.kerasish-explain pre{font:13px/1.5 ui-monospace,monospace;color:var(--ink);
 background:none;border:0;padding:0}
-.kerasish-explain code{color:var(--c)}.kerasish-explain em{color:var(--soft)}
+.kerasish-explain code{color:var(--c);white-space:pre-wrap}.kerasish-explain em{color:var(--soft)}
 .kerasish-explain pre{margin:.15rem 0;white-space:pre-wrap;color:var(--soft)}
 .kerasish-explain p{margin:.1rem 0;display:flex;flex-wrap:wrap;gap:.1rem 1.2rem}
 .kerasish-explain b{font-weight:600;font-variant-numeric:tabular-nums}

@@ -16,7 +16,9 @@ LETTERS = {
 
 _BETWEEN = ",  "
 """What stands between the formulas of several gradients."""
-_SYMBOL = re.compile(r"(?<![\w'])(d?[^\W\d_]+(?:_[a-z]+)?)(ᵀ?)(?![\w'ᵀ])")
+_SYMBOL = re.compile(r"(?<![\w'])(d?[^\W\d_]+(?:\d|_[a-z]+)?)(ᵀ?)(?![\w'ᵀ])")
+_INDEX = re.compile(r"(?<=\w)(?:_[ijkoc](?!\w)|\[[^\]]*\])|ᵢ")
+"""Of which element a formula speaks; shapes are those of all."""
 _SIGNS = {"Σ", "+", "·", "⋆", "⋆ᵀ"}
 
 
@@ -83,7 +85,7 @@ def with_shapes(formula: str, shapes: Mapping[str, Any], held: set[str]) -> str:
         >>> with_shapes("dx = dy (1 - y²)", {"dx": (5, 2), "dy": (5, 2), "y": (5, 2)}, set())
         'dx (5, 2) from dy (5, 2), y (5, 2)'
     """
-    left, equals, right = formula.partition(" = ")
+    left, equals, right = _INDEX.sub("", formula).partition(" = ")
     if not equals or left not in shapes:
         return ""
     target = f"{left} {shown(shapes[left])}"

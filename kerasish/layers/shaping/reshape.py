@@ -74,6 +74,7 @@ class Reshape(Reshaping):
         (2, 6)
     """
 
+    formula: ClassVar[str] = "y = x in another shape"
     backward_reads: ClassVar[frozenset[str]] = frozenset()
     returns_view: ClassVar[bool] = True
 
@@ -107,6 +108,7 @@ class Unflatten(Reshaping):
         (3, 4, 5)
     """
 
+    formula: ClassVar[str] = "y = x with one axis as several"
     backward_reads: ClassVar[frozenset[str]] = frozenset()
     returns_view: ClassVar[bool] = True
 
