@@ -178,7 +178,8 @@ class _Known:
         if any(True for _ in module.children()):
             self.name = type(module).__name__
         self.formulas, self.letters = formulas_of(module), letters_of(module)
-        self.held = {symbol for letter in self.letters.values() for symbol in (letter, f"d{letter}")}
+        own = self.letters.values()
+        self.held = {*own, *(f"d{letter}" for letter in own)}
 
     def shapes(self) -> dict[str, Any]:
         """Of its own parameters and their gradients, by their letters."""

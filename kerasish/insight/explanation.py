@@ -1,6 +1,8 @@
 """A batch explained: as data, as text, and as a page that needs nothing else."""
 
+from collections.abc import Mapping
 from html import escape
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from kerasish.saving.errors import FilePath
@@ -23,14 +25,14 @@ class ExplainedStep(NamedTuple):
     formula: str = ""
     shapes: tuple[str, ...] = ()
     """Lines with live shapes: "dW (25, 2) = dyᵀ (25, 10) x (10, 2)"."""
-    norms: dict[str, float] = {}
+    norms: Mapping[str, float] = MappingProxyType({})
     """The norm √Σ v² of y, of dy and dx, and of each parameter's gradient by the parameter's name;
     of a loss its value "L", and of a penalty "r"."""
     note: str = ""
     """What else there is to know: that the module is shared, say."""
     depth: int = 0
     """In how many containers it lies."""
-    letters: dict[str, str] = {}
+    letters: Mapping[str, str] = MappingProxyType({})
     """What the formula calls the parameters."""
 
     @property

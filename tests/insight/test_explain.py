@@ -134,7 +134,7 @@ def test_it_runs_in_the_type_of_the_model():
         kinds.append(x.dtype)
         return x
 
-    model = net(Lambda(forward, lambda dy: dy), Linear(1))
+    model = net(Lambda(forward, lambda dy, x, y: dy), Linear(1))
     model.explain(X.double(), Y)
     assert set(kinds) == {torch.float32}
 
@@ -351,7 +351,7 @@ def test_it_leaves_no_trace():
 
 
 def test_it_leaves_no_trace_when_a_module_raises():
-    def backward(dy):
+    def backward(dy, x, y):
         raise ArithmeticError("no")
 
     model = net(Linear(4), Lambda(lambda x: x, backward), Linear(1))
