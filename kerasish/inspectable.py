@@ -82,7 +82,7 @@ class Inspectable:
             >>> model.compile(optimizer="sgd", loss="mse")
             >>> print(model.explain([[1.0], [2.0]], [[1.0], [1.0]]))
             Forward
-              Linear(1)   y = x Wᵀ + b
+              Linear(1, weight_initializer='ones')   y = x Wᵀ + b
                   y (2, 1) = x (2, 1) Wᵀ (1, 1) + b (1,)
                   ‖y‖ 2.24
             <BLANKLINE>
@@ -95,7 +95,7 @@ class Inspectable:
               MSE()   dy_pred = 2 (y_pred - y_true) / n
                   dy_pred (2, 1)
                   ‖dy_pred‖ 1
-              Linear(1)   dx = dy W,  dW = dyᵀ x,  db = Σ dy over all rows
+              Linear(1, weight_initializer='ones')   dx = dy W,  dW = dyᵀ x,  db = Σ dy over all rows
                   dx (2, 1) = dy (2, 1) W (1, 1)
                   dW (1, 1) = dyᵀ (1, 2) x (2, 1)
                   db (1,) = Σ dy (2, 1)

@@ -5,11 +5,13 @@ from html import escape
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from kerasish.insight.table import wrapped
 from kerasish.saving.errors import FilePath
 from kerasish.saving.writing import write_whole
 
 FORWARD, LOSS, BACKWARD = "forward", "loss", "backward"
 
+_LONGEST = 100
 _TITLES = {FORWARD: "Forward", LOSS: "Loss", BACKWARD: "Backward"}
 
 
@@ -87,7 +89,7 @@ def _text(step: ExplainedStep) -> list[str]:
     rows += [f"{indent}    {line}" for line in step.shapes]
     if step.norms:
         rows.append(f"{indent}    {'   '.join(step.numbers)}")
-    return rows
+    return [line for row in rows for line in wrapped(row, _LONGEST)]
 
 
 def _html(step: ExplainedStep) -> str:
