@@ -15,7 +15,7 @@ class Inspectable:
         sample_weight: Any = None,
         *,
         tolerance: float = 1e-6,
-        elements: int = 3,
+        elements: int = 1,
         seed: int = 0,
     ) -> insight.CheckReport:
         """Compares the gradients of the whole model and its loss with finite differences.
@@ -37,8 +37,10 @@ class Inspectable:
             x: one batch, as `fit` takes samples; two or three of them tell as much as many.
             y: its targets.
             sample_weight: as many numbers, or None.
-            tolerance: the largest error, as a share of the tensor's gradient, 0 or more.
-            elements: how many elements of each tensor are looked at besides, 1 or more.
+            tolerance: the largest error, as a share of the tensor's gradient, above 0.
+            elements: how many elements of each tensor are looked at besides, 1 or more: the one
+                with the largest gradient, and others at random. A tensor costs 2 passes forward for
+                the direction, and 2 for each element.
             seed: decides directions, elements and noise.
 
         Returns: a report with `.passed`, `.rows` and `.culprit`, the first module that is wrong on
@@ -78,11 +80,13 @@ class Inspectable:
         Example:
             >>> from kerasish import Model
             >>> from kerasish.layers import Linear
-            >>> model = Model(Linear(1, weight_initializer="ones"), device="cpu")
+            >>> model = Model(Linear(1), device="cpu")
             >>> model.compile(optimizer="sgd", loss="mse")
+            >>> shape = model.build((1,))
+            >>> model.set_weights([[[1.0]], [0.0]])
             >>> print(model.explain([[1.0], [2.0]], [[1.0], [1.0]]))
             Forward
-              Linear(1, weight_initializer='ones')   y = x Wᵀ + b
+              Linear(1)   y = x Wᵀ + b
                   y (2, 1) = x (2, 1) Wᵀ (1, 1) + b (1,)
                   ‖y‖ 2.24
             <BLANKLINE>
@@ -95,7 +99,7 @@ class Inspectable:
               MSE()   dy_pred = 2 (y_pred - y_true) / n
                   dy_pred (2, 1)
                   ‖dy_pred‖ 1
-              Linear(1, weight_initializer='ones')   dx = dy W,  dW = dyᵀ x,  db = Σ dy over all rows
+              Linear(1)   dx = dy W,  dW = dyᵀ x,  db = Σ dy over all rows
                   dx (2, 1) = dy (2, 1) W (1, 1)
                   dW (1, 1) = dyᵀ (1, 2) x (2, 1)
                   db (1,) = Σ dy (2, 1)

@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from kerasish.checks import check_count, check_number
+from kerasish.checks import check_count, check_positive
 from kerasish.differences import doubled
 from kerasish.insight.batch import ready_batch
 from kerasish.insight.comparing import FAIL, PASS, Verdict, verdicts
@@ -83,12 +83,12 @@ def check(
     y: Any = None,
     sample_weight: Any = None,
     tolerance: float = 1e-6,
-    elements: int = 3,
+    elements: int = 1,
     seed: int = 0,
 ) -> CheckReport:
     """What `Model.check` does, which describes the arguments."""
-    check_number("Model.check(tolerance)", tolerance, 0, fix="1e-6 is usual.")
-    check_count("Model.check(elements)", elements, 1, "3 is usual.")
+    check_positive("Model.check(tolerance)", tolerance, "1e-6 is usual.")
+    check_count("Model.check(elements)", elements, 1, "1 is usual.")
     check_seed("Model.check", seed)
     with twin(model) as copied:
         batch = ready_batch(copied, "check", x, y, sample_weight)

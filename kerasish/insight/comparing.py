@@ -13,6 +13,8 @@ _STEPS = (1e-5, 1e-6, 1e-7)
 """As shares of a tensor's largest value, of 1 at least: the smaller ones for what a kink, or a
 strong curve, spoils at the first."""
 _ROUNDING = 64 * torch.finfo(torch.float64).eps
+_LEAST = 1e-300
+"""Keeps shares of nothing finite."""
 _ELSEWHERE = 3
 """Points that are tried beside a kink."""
 
@@ -27,7 +29,8 @@ class Comparison(NamedTuple):
     backward: float
     difference: float
     error: float
-    """How far they are apart, as a share of the size that such a derivative has here."""
+    """How far they are apart, as a share of the size that such a derivative has here, or of what
+    rounding leaves of it."""
     place: tuple[int, ...] = ()
     """Which element; () is a direction through all of them."""
 
@@ -53,8 +56,7 @@ def verdicts(probe: Probe, tolerance: float, elements: int, seed: int) -> Iterat
 
     A kink counts as one only if backward is right at a point close by, where there is none.
     """
-    found = [_Comparer(probe, part, tolerance, elements, seed).verdict()
-             for part in probe.parts()]
+    found = list(_found(probe, tolerance, elements, seed))
     kinks = [each.part.name for each in found if each.result == KINK]
     refuted = _refuted(probe, kinks, tolerance, elements, seed) if kinks else set()
     for each in found:
@@ -63,19 +65,26 @@ def verdicts(probe: Probe, tolerance: float, elements: int, seed: int) -> Iterat
         yield each
 
 
+def _found(
+    probe: Probe, tolerance: float, elements: int, seed: int, names: set[str] | None = None
+) -> Iterator[Verdict]:
+    """What is found where the tensors are now; only for those of these names, if any are given."""
+    parts, base = probe.parts(), probe()
+    for part in parts:
+        if names is None or part.name in names:
+            yield _Comparer(probe, part, base, tolerance, elements, seed).verdict()
+
+
 def _refuted(
     probe: Probe, names: list[str], tolerance: float, elements: int, seed: int
 ) -> set[str]:
     """Those whose gradient is wrong at points close by as well, or never seen away from a kink."""
-    left = set(names)
-    wrong: set[str] = set()
+    left, wrong = set(names), set[str]()
     for attempt in range(1, 1 + _ELSEWHERE):
         with probe.elsewhere(seed + attempt):
-            for part in probe.parts():
-                if part.name in left:
-                    result = _Comparer(probe, part, tolerance, elements, seed).verdict().result
-                    wrong |= {part.name} if result == FAIL else set()
-                    left -= {part.name} if result != KINK else set()
+            for each in _found(probe, tolerance, elements, seed, left):
+                wrong |= {each.part.name} if each.result == FAIL else set()
+                left -= {each.part.name} if each.result != KINK else set()
         if not left:
             break
     return left | wrong
@@ -87,22 +96,22 @@ class _Comparer:
     Args:
         probe: what the tensor belongs to.
         part: the tensor, and its gradient by backward.
+        base: the number where the tensors are now.
         tolerance: the largest error that passes.
         elements: how many elements are looked at.
         seed: decides the direction and the elements.
     """
 
     def __init__(
-        self, probe: Probe, part: Part, tolerance: float, elements: int, seed: int
+        self, probe: Probe, part: Part, base: float, tolerance: float, elements: int, seed: int
     ) -> None:
-        self.probe, self.part, self.tolerance = probe, part, tolerance
+        self.probe, self.part, self.base, self.tolerance = probe, part, base, tolerance
         self.values = part.values.view(-1)
         self.count = self.values.numel()
         self.gradient = _flat_gradient(part)
         self.largest = float(self.gradient.abs().amax()) if self.count else 0.0
         self.random = torch.Generator().manual_seed(seed)
         self.chosen = self._chosen(elements)
-        self.base = probe()
 
     def verdict(self) -> Verdict:
         """Along the whole direction first; where that is off, halves of it lead to an element."""
@@ -137,7 +146,7 @@ class _Comparer:
         """The derivative along a direction in a part of the tensor, by steps as small as needed."""
         backward, part = float(self.gradient[where] @ by), self.values[where]
         bends: list[float] = []
-        error = scale = difference = 0.0
+        error = share = difference = 0.0
         for step in _STEPS:
             step *= max(1.0, float(part.abs().amax()))
             noise = self._noise(step)
@@ -146,16 +155,17 @@ class _Comparer:
             above, below = (moved(self.probe, part, by, each) for each in (step, -step))
             difference = (above - below) / (2 * step)
             bends.append(abs(above - 2 * self.base + below) / step)
-            error, scale = abs(difference - backward), max(size, abs(difference))
-            if error <= self.tolerance * scale + noise:
-                return Comparison(PASS, backward, difference, error / scale if scale else 0.0)
+            error = abs(difference - backward)
+            share = error / (max(size, abs(difference)) + noise / self.tolerance)
+            if share <= self.tolerance:
+                return Comparison(PASS, backward, difference, share)
         result = KINK if len(bends) > 1 and _is_kink(bends, error) else FAIL
-        return Comparison(result, backward, difference, error / scale if scale else torch.inf)
+        return Comparison(result, backward, difference, share)
 
     def _noise(self, step: float) -> float:
         """What rounding does to a difference; a sum of squares is rounded as its roots are."""
         size = abs(self.base)
-        return float(_ROUNDING * (size + size**0.5) / step)
+        return float(_ROUNDING * (size + size**0.5) / step) + _LEAST
 
     def _at(self, index: int) -> Comparison:
         where = slice(index, index + 1)

@@ -207,7 +207,7 @@ def test_a_wrong_gradient_of_a_parameter_is_found_and_named(change, name):
 def test_one_wrong_element_among_many_is_found_with_both_numbers():
     model = net(wrong_dx(Linear, corner)(300), ReLU(), Linear(1))
     x = numbers(5, 200, dtype=torch.float32)
-    report = model.check(x, Y[:5], elements=1)
+    report = model.check(x, Y[:5])
     row = row_of(report, "0.weight")
     assert row.worst == (299, 199)
     assert row.worst_backward - row.worst_difference == pytest.approx(1e-3, rel=1e-5)
@@ -330,6 +330,12 @@ def test_a_mistake_at_a_single_point_is_no_kink():
     assert wrong(report) == {"x"} and report.culprit == "Square(), dx"
 
 
+def test_a_gradient_of_rounding_alone_passes_with_a_small_error():
+    report = net(Linear(5), BatchNorm1d(), Linear(1)).check(X, Y)
+    row = row_of(report, "0.bias")  # the norm takes any bias away
+    assert row.result == "pass" and row.error < 1e-6
+
+
 def test_many_kinks_close_by_spoil_nothing():
     set_seed(0)
     report = net(Linear(300), ReLU(), Linear(300), ReLU(), Linear(1)).check(
@@ -371,8 +377,8 @@ def test_passes_do_not_grow_with_the_number_of_elements():
 
 
 @pytest.mark.parametrize(("settings", "message"), [
-    ({"tolerance": -1}, r"Model\.check\(tolerance\) expects .* of 0 or more; got -1\. 1e-6"),
-    ({"elements": 0}, r"Model\.check\(elements\) expects .* at least 1; got 0\. 3 is usual"),
+    ({"tolerance": -1}, r"Model\.check\(tolerance\) expects .* above 0; got -1\. 1e-6"),
+    ({"elements": 0}, r"Model\.check\(elements\) expects .* at least 1; got 0\. 1 is usual"),
     ({"seed": -1}, r"Model\.check\(seed\) expects an integer from 0"),
 ])
 def test_settings_out_of_range_are_refused(settings, message):
