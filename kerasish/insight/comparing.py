@@ -117,8 +117,6 @@ class _Comparer:
         """Along the whole direction first; where that is off, halves of it lead to an element."""
         if not self.count:
             return Verdict(self.part, Comparison(PASS, 0.0, 0.0, 0.0), None)
-        if not bool(self.gradient.isfinite().all()):
-            return self._not_finite()
         direction = self._direction()
         size = float(self.gradient.norm()) / self.count**0.5
         whole = self._compared(slice(0, self.count), direction, size)
@@ -188,16 +186,6 @@ class _Comparer:
         by = by / by.norm()
         compared = self._compared(where, by, 0.0)
         return abs(compared.backward - compared.difference)
-
-    def _not_finite(self) -> Verdict:
-        index = int((~self.gradient.isfinite()).to(torch.uint8).argmax())
-        value = float(self.gradient[index])
-        where = self.values[index : index + 1]
-        step = _STEPS[0] * max(1.0, float(where.abs()))
-        above, below = (moved(self.probe, where, 1.0, each) for each in (step, -step))
-        place = place_of(index, self.part.values.shape)
-        worst = Comparison(FAIL, value, (above - below) / (2 * step), torch.inf, place)
-        return Verdict(self.part, worst._replace(place=()), worst)
 
 
 def _is_kink(bends: list[float], error: float) -> bool:

@@ -194,8 +194,15 @@ def negative(layer, dx):
     return dx
 
 
+def moved_over(layer, dx):
+    """What is missing in one element is too much in the next one."""
+    small = layer.weight.grad.view(-1).abs().argsort()[:2]
+    layer.weight.grad.view(-1)[small] += torch.tensor([1e-3, -1e-3]).double()
+    return dx
+
+
 @pytest.mark.parametrize(("change", "name"), [
-    (corner, "weight"), (transposed, "weight"), (negative, "weight"), (without_bias, "bias")])
+    (corner, "weight"), (moved_over, "weight"), (transposed, "weight"), (negative, "weight"), (without_bias, "bias")])
 def test_a_wrong_gradient_of_a_parameter_is_found_and_named(change, name):
     report = net(Linear(4), Tanh(), wrong_dx(Linear, change)(4), Tanh(), Linear(1)).check(X, Y)
     assert wrong(report) == {f"2.{name}"} and not report.passed
@@ -222,6 +229,22 @@ def test_a_wrong_dx_spoils_what_is_below_and_is_named(change):
     assert wrong(report) >= {"0.weight", "0.bias", "2.0.weight", "x"}
     assert not wrong(report) & {"3.weight", "3.bias", "5.weight", "5.bias"}
     assert report.culprit == "2.1 Wrong(), dx"
+
+
+def test_the_culprit_is_found_below_a_module_with_several_uses():
+    act = Tanh()
+    report = net(wrong_dx(Linear, negative)(4), act, Linear(3), act, Linear(1)).check(X, Y)
+    assert wrong(report) == {"0.weight"} and report.culprit.endswith("gradient of weight")
+
+
+def test_a_point_close_by_is_left_to_the_bit():
+    model = Linear(3)
+    model.build((4,))
+    probe = ModuleProbe(model.to(torch.float64), X.double(), torch.ones(6, 3).double(), 0)
+    before = [each.values.clone() for each in probe.parts()]
+    with probe.elsewhere(1):
+        assert not any(map(torch.equal, before, [each.values for each in probe.parts()]))
+    assert all(map(torch.equal, before, [each.values for each in probe.parts()]))
 
 
 def test_a_container_that_forgets_the_shortcut_is_named():
@@ -334,6 +357,7 @@ def test_a_gradient_of_rounding_alone_passes_with_a_small_error():
     report = net(Linear(5), BatchNorm1d(), Linear(1)).check(X, Y)
     row = row_of(report, "0.bias")  # the norm takes any bias away
     assert row.result == "pass" and row.error < 1e-6
+    assert abs(row.backward) < 1e-12  # in training: running statistics would leave it its slope
 
 
 def test_many_kinks_close_by_spoil_nothing():

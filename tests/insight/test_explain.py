@@ -169,6 +169,19 @@ def test_a_shared_module_says_so_and_tells_each_share():
     assert steps_of(chain, "forward")[0].note == "shared, also at 2"
 
 
+def test_each_use_tells_its_own_share_and_its_own_shapes():
+    layer, act = Linear(1, bias=False), Tanh()
+    model = net(layer, layer)
+    model.build((1,))
+    model.set_weights([[[2.0]]])
+    back = steps_of(model.explain([[1.0]], [[0.0]]), "backward")
+    # h = 2, y = 4, dy = 8: the second use gives dW = 8 · 2, dx = 16, the first dW = 16 · 1
+    assert [step.norms["weight"] for step in back[1:]] == [16.0, 16.0]
+    told = net(Linear(4), act, Linear(3), act, Linear(1)).explain(X, Y)
+    lines = [step.shapes[0] for step in steps_of(told, "backward") if "Tanh" in step.name]
+    assert lines == [f"dx (6, {n}) from dy (6, {n}), y (6, {n})" for n in (3, 4)]
+
+
 def test_penalties_come_with_the_loss_and_after_the_way_back():
     model, x, y = by_hand()
     model.module[2].weight.regularizer = L2(0.5)
