@@ -202,7 +202,8 @@ def moved_over(layer, dx):
 
 
 @pytest.mark.parametrize(("change", "name"), [
-    (corner, "weight"), (moved_over, "weight"), (transposed, "weight"), (negative, "weight"), (without_bias, "bias")])
+    (corner, "weight"), (moved_over, "weight"), (transposed, "weight"),
+    (negative, "weight"), (without_bias, "bias")])
 def test_a_wrong_gradient_of_a_parameter_is_found_and_named(change, name):
     report = net(Linear(4), Tanh(), wrong_dx(Linear, change)(4), Tanh(), Linear(1)).check(X, Y)
     assert wrong(report) == {f"2.{name}"} and not report.passed
