@@ -1,5 +1,6 @@
 """What TensorBoard is made of: a page says when it writes what."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from kerasish.hooks import Callback
@@ -27,6 +28,15 @@ class Page(Callback):
         """The step of what is written after a batch."""
         return int(self.model.batches_trained)
 
-    def write(self, run: str, summary: Any, step: int) -> None:
+    @property
+    def is_told_again(self) -> bool:
+        """Whether the run is over, and only its logs are left: there is no net to look into."""
+        return "replayed" in self.params
+
+    def write(self, run: str, summary: Any, step: int, wall_time: float | None = None) -> None:
         """Writes a Summary to a run, "train" for instance; `runs` says the rest."""
-        self.runs.add(run, summary, step)
+        self.runs.add(run, summary, step, wall_time)
+
+    def write_scalars(self, run: str, values: Mapping[str, float], step: int) -> None:
+        """Writes numbers by their tags to a run, together."""
+        self.runs.add_scalars(run, values, step)

@@ -2,17 +2,27 @@
 
 import os
 import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-RUNS = ("train", "validation", "graph_backward")
+from kerasish.progress import notice
+
+from . import wire
+from .events import SUFFIX, EventFile
+
+RUNS = ("train", "validation", "graph_backward", "hparams")
 """The names of the runs that there may be."""
-_SUFFIX = ".kerasish"
-"""The end of the names of event files: those of others are left alone."""
+_SECONDS = 5.0
+"""How long what was added may wait to be written; the end of an epoch writes it anyway."""
 
 
 class Runs:
-    """The runs below a folder, each with an event file that is made when it is first added to.
+    """The runs below a folder, each with one event file: made, or gone on with, on the first use.
+
+    A file that cannot be written never stops training: it is said once, and what a run would have
+    held from then until `close` is missing.
 
     Args:
         folder: of the runs; it is made.
@@ -20,49 +30,101 @@ class Runs:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._writers: dict[str, Any] = {}
+        self._files: dict[str, EventFile] = {}
+        self._lost: set[str] = set()
+        self._flushed = 0.0
 
-    def add(self, run: str, summary: Any, step: int) -> None:
-        """Adds a Summary, of tensorboard's protocol, to a run."""
-        from tensorboard.compat.proto.event_pb2 import Event  # on use: it takes a while
-        from tensorboard.summary.writer.event_file_writer import EventFileWriter
+    def add(self, run: str, summary: Any, step: int, wall_time: float | None = None) -> None:
+        """Adds a Summary, of tensorboard's protocol, or its bytes, to a run.
 
-        if run not in self._writers:
-            self._writers[run] = EventFileWriter(str(self.folder / run), filename_suffix=_SUFFIX)
-        self._writers[run].add_event(Event(summary=summary, step=step, wall_time=time.time()))
+        It is said to be of now, or of another time in seconds since 1970.
+        """
+        data = summary if isinstance(summary, bytes) else summary.SerializeToString()
+        self._add_event(run, wire.event(wall_time or time.time(), step, data))
+
+    def add_graph(self, run: str, graph: bytes) -> None:
+        """Adds the bytes of a GraphDef to a run; of several, TensorBoard shows the last one."""
+        self._add_event(run, wire.graph_event(time.time(), graph))
+
+    def _add_event(self, run: str, event: bytes) -> None:
+        if run in self._lost:
+            return
+        with self._surviving(run):
+            if run not in self._files:
+                self._files[run] = EventFile(self.folder / run)
+                self._flushed = self._flushed or time.time()
+            self._files[run].add(event)
+        if time.time() - self._flushed > _SECONDS:
+            self.flush()
+
+    def add_scalars(self, run: str, values: Mapping[str, float], step: int) -> None:
+        """Adds numbers by their tags to a run, in one event."""
+        if values:
+            self.add(run, wire.summary(map(wire.scalar, values, values.values())), step)
 
     def add_scalar(self, run: str, tag: str, value: float, step: int) -> None:
         """Adds a number to a run."""
-        from tensorboard.compat.proto.summary_pb2 import Summary
-
-        self.add(run, Summary(value=[Summary.Value(tag=tag, simple_value=value)]), step)
+        self.add_scalars(run, {tag: value}, step)
 
     def flush(self) -> None:
-        """Writes all that was added to disk."""
-        for writer in self._writers.values():
-            writer.flush()
+        """Writes all that was added to disk: a process that is killed then loses none of it."""
+        self._flushed = time.time()
+        self._in_each(EventFile.flush)
 
     def close(self) -> None:
         """Writes all that was added to disk, and frees the files."""
-        for writer in self._writers.values():
-            writer.close()
-        self._writers = {}
+        self._close_files()
+        self._lost = set()
 
     def lengths(self) -> dict[str, int]:
         """How long each file is once all is written."""
         self.flush()
-        return {path.relative_to(self.folder).as_posix(): path.stat().st_size
-                for path in self._files()}
+        self._in_each(EventFile.sync)
+        found = {}
+        for path in self._paths():
+            with self._surviving(path.parent.name):
+                found[self._name(path)] = path.stat().st_size
+        return found
 
     def cut_back(self, lengths: dict[str, int]) -> None:
         """Takes back all that was written after the lengths were asked for."""
-        self.close()
-        for path in self._files():
-            length = lengths.get(path.relative_to(self.folder).as_posix())
-            if length is None:
-                path.unlink()  # it was begun after the state was saved
-            elif length < path.stat().st_size:
-                os.truncate(path, length)
+        self._close_files()
+        for path in self._paths():
+            length = lengths.get(self._name(path))
+            with self._surviving(path.parent.name):
+                if length is None:
+                    path.unlink()  # it was begun after the state was saved
+                elif length < path.stat().st_size:
+                    os.truncate(path, length)
 
-    def _files(self) -> list[Path]:
-        return sorted(path for run in RUNS for path in (self.folder / run).glob(f"*{_SUFFIX}"))
+    def _paths(self) -> list[Path]:
+        return sorted(path for run in RUNS for path in (self.folder / run).glob(f"*{SUFFIX}"))
+
+    def _name(self, path: Path) -> str:
+        return path.relative_to(self.folder).as_posix()
+
+    def _close_files(self) -> None:
+        self.flush()
+        self._in_each(EventFile.close)
+        self._files, self._flushed = {}, 0.0
+
+    def _in_each(self, act: Callable[[EventFile], None]) -> None:
+        for run, file in list(self._files.items()):
+            with self._surviving(run):
+                act(file)
+
+    @contextmanager
+    def _surviving(self, run: str) -> Iterator[None]:
+        """Gives a run up, until the files are closed, when something in the block goes wrong."""
+        try:
+            yield
+        except OSError as error:
+            file = self._files.pop(run, None)
+            if file is not None:
+                with suppress(OSError):
+                    file.close()
+            if not self._lost:
+                path = error.filename or (file.path if file else self.folder / run)
+                notice(f"TensorBoard cannot write {str(path)!r}, as {error.strerror}: training "
+                       "goes on, but what this fit would still add there is missing.")
+            self._lost.add(run)

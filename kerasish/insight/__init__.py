@@ -3,8 +3,28 @@
 from kerasish.insight.check import CheckReport, CheckRow, check
 from kerasish.insight.explain import explain
 from kerasish.insight.explanation import ExplainedStep, Explanation
+from kerasish.insight.pictures import plot_confusion_matrix, plot_decision_boundary
+from kerasish.insight.plotting import plot_model
+from kerasish.insight.profile import profile
+from kerasish.insight.profile_report import Profile, ProfileRow
 from kerasish.insight.sample_norms import SampleNorms, per_sample_gradient_norms
 from kerasish.insight.summary import print_summary, summary
 
-__all__ = ["CheckReport", "CheckRow", "ExplainedStep", "Explanation", "SampleNorms", "check",
-           "explain", "per_sample_gradient_norms", "print_summary", "summary"]
+__all__ = [
+    "CheckReport",
+    "CheckRow",
+    "ExplainedStep",
+    "Explanation",
+    "Profile",
+    "ProfileRow",
+    "SampleNorms",
+    "check",
+    "explain",
+    "per_sample_gradient_norms",
+    "plot_confusion_matrix",
+    "plot_decision_boundary",
+    "plot_model",
+    "print_summary",
+    "profile",
+    "summary",
+]

@@ -22,8 +22,8 @@ from kerasish.schedules.schedule import check_schedule
 Rate = float | Callable[[int], float]
 """A number, or a schedule: a function of the number of updates so far."""
 
-_BOUND = ("_gradients", "_segments", "_stages", "_averages")
-"""What a plan holds: stretches of the flat vectors."""
+_BOUND = ("_gradients", "_segments", "_stages", "_averages", "_advance")
+"""What a plan holds, stretches of the flat vectors; and what stands around the next update."""
 
 
 class Optimizer(Configured):

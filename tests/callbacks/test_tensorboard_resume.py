@@ -17,7 +17,8 @@ def points(run: Path) -> list[tuple[str, int, float]]:
     for path in run.iterdir():
         for event in EventFileLoader(str(path)).Load():
             found += [(value.tag, event.step, value.tensor.float_val[0])
-                      for value in event.summary.value]
+                      for value in event.summary.value
+                      if value.metadata.plugin_data.plugin_name == "scalars"]
     return sorted(found)
 
 

@@ -1,0 +1,111 @@
+"""One event file: records that are added at its end, each with its length and its checksums."""
+
+import errno
+import mmap
+import os
+import socket
+import struct
+import time
+from functools import lru_cache
+from pathlib import Path
+
+from .crc import masked_crc32c
+from .wire import first_event
+
+SUFFIX = ".kerasish"
+"""The end of the names of event files: those of others are left alone."""
+
+
+class EventFile:
+    """The event file of a folder: the latest that is there, or a new one.
+
+    A file that ends within a record, as a crash may leave it, is cut back to the last whole one
+    first. What is added is written by `flush`, by one call and at the very end of the file. After
+    an error that call has left nothing: records are in the file whole or not at all.
+
+    Raises: OSError from all that is done to the file.
+
+    Args:
+        folder: of the run; it is made.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.path = max(folder.glob(f"*{SUFFIX}"), default=folder / _new_name())
+        self._pending: list[bytes] = []
+        self._unsynced = False
+        self._file = self.path.open("a+b", buffering=0)
+        try:
+            self._begin()
+        except OSError:
+            self._file.close()
+            raise
+
+    def _begin(self) -> None:
+        whole = _whole_length(self._file.fileno())
+        if whole < os.fstat(self._file.fileno()).st_size:
+            self._file.truncate(whole)
+        if not whole:
+            self.add(first_event(time.time()))
+
+    def add(self, event: bytes) -> None:
+        """Takes an event, to be written later."""
+        self._pending += (_framed(len(event)), event, struct.pack("<I", masked_crc32c(event)))
+
+    def flush(self) -> None:
+        """Writes what was added to the file.
+
+        Raises: FileNotFoundError if somebody has deleted the file, which would go unnoticed else.
+        """
+        status = os.fstat(self._file.fileno())
+        if not status.st_nlink:
+            raise FileNotFoundError(errno.ENOENT, "it was deleted", str(self.path))
+        if not self._pending:
+            return
+        data, self._pending = memoryview(b"".join(self._pending)), []
+        try:
+            while data:
+                data = data[self._file.write(data) :]
+        except OSError:
+            self._file.truncate(status.st_size)
+            raise
+        self._unsynced = True
+
+    def sync(self) -> None:
+        """Sees to it that what is in the file outlives a crash of the machine, too."""
+        if self._unsynced:
+            os.fsync(self._file.fileno())
+            self._unsynced = False
+
+    def close(self) -> None:
+        """Frees the file; what was not flushed is gone."""
+        self._file.close()
+
+
+def _new_name() -> str:
+    return (f"events.out.tfevents.{int(time.time()):010d}.{socket.gethostname()}.{os.getpid()}"
+            f"{SUFFIX}")
+
+
+@lru_cache(maxsize=1024)
+def _framed(length: int) -> bytes:
+    """What stands before a record: its length, and the checksum of that."""
+    head = struct.pack("<Q", length)
+    return head + struct.pack("<I", masked_crc32c(head))
+
+
+def _whole_length(file: int) -> int:
+    """How far a file holds whole records: lengths are looked at, and the last record itself."""
+    size = os.fstat(file).st_size
+    if not size:
+        return 0
+    with mmap.mmap(file, size, access=mmap.ACCESS_READ) as data:
+        start = end = 0
+        while end + 12 <= size:
+            (length,) = struct.unpack_from("<Q", data, end)
+            if end + length + 16 > size or data[end : end + 12] != _framed(length):
+                break
+            start, end = end, end + length + 16
+        record, checksum = data[start + 12 : end - 4], data[end - 4 : end]
+        is_whole = end and checksum == struct.pack("<I", masked_crc32c(record))
+        return end if is_whole else start

@@ -1,0 +1,138 @@
+"""What one step of training was: outputs of modules, gradients, and how far the weights went.
+
+Nothing of it is read from the device within the step, and the other steps cost nothing.
+"""
+
+import math
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from kerasish.differentiable import is_saving
+from kerasish.trees import leaves, mapped
+from kerasish.watching import Place, Watch
+
+from .shots import Step
+
+_MOST = 1 << 14
+"""Numbers of an output that are kept; of a larger one so many that lie evenly in it."""
+
+
+class Outputs(Watch):
+    """What the modules of a model put out in the next step, as far as they train.
+
+    Args:
+        model: that trains.
+    """
+
+    values: Tensor | None = None
+    """All of them, one after the other."""
+
+    def __init__(self, model: Any) -> None:
+        super().__init__(model.module)
+        self.model = model
+        self.sizes: dict[str, int] = {}
+        """How many of the values are of which module, by its path, in their order."""
+        self._seen: dict[str, list[Tensor]] = {}
+        is_container = len(self.places) > 1
+        self._left_out = ("",) if is_container else ()  # its output is that of its last module
+
+    def start(self) -> None:
+        """Watches from now on, and knows nothing of what was before."""
+        self.values, self.sizes, self._seen = None, {}, {}
+        self._batch = self.model.batches_trained
+        super().start()
+
+    def forward(self, place: Place, x: Any, call: Any) -> Any:
+        """Keeps y. In another step nothing is under way yet: it is the moment to watch no more."""
+        if self.model.batches_trained != self._batch:
+            self.stop()
+            return call(x)
+        y = call(x)
+        if is_saving() and place.path not in self._left_out:
+            self._seen.setdefault(place.path, []).extend(
+                _some(part) for part in leaves(y) if not part.is_complex())
+        return y
+
+    def stop(self) -> None:
+        """Watches no more."""
+        super().stop()
+        self._lay_down()
+
+    def _lay_down(self) -> None:
+        if self._seen:
+            self.sizes = {path: sum(part.numel() for part in parts)
+                          for path, parts in self._seen.items()}
+            self.values = torch.cat([part for parts in self._seen.values() for part in parts])
+            self._seen = {}
+
+    def state_dict(self) -> dict[str, Any]:
+        """What was seen, as it is kept in checkpoints."""
+        self._lay_down()
+        return {"values": copied(self.values), "sizes": dict(self.sizes)}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Takes it back."""
+        self.values, self.sizes = state["values"], dict(state["sizes"])
+
+
+class Update:
+    """What the next update of an optimizer finds and does, as its `step`.
+
+    Args:
+        optimizer: that updates.
+    """
+
+    step: Step | None = None
+
+    def __init__(self, optimizer: Any) -> None:
+        self.optimizer = optimizer
+        self._waits = False
+
+    def start(self) -> None:
+        """Looks at the next update, once: it stands in its place, and in that of no later one."""
+        self._waits = True
+        vars(self.optimizer)["_advance"] = partial(self._look, self.optimizer._advance)
+
+    def stop(self) -> None:
+        """Looks at none any more."""
+        if self._waits:
+            del self.optimizer._advance
+        self._waits = False
+
+    def _look(self, update: Callable[[], None]) -> None:
+        self.stop()
+        flats, rows = self.optimizer.flats, self.optimizer.gathered_rows
+        gradients = [flat.grad / rows if rows else flat.grad.clone() for flat in flats]
+        before = [flat.data.clone() for flat in flats]
+        update()
+        moved = [flat.data - w for flat, w in zip(flats, before, strict=True)]
+        self.step = Step(gradients, before, moved)
+
+    def state_dict(self) -> dict[str, Any]:
+        """What was seen, as it is kept in checkpoints."""
+        return {"step": copied(self.step)}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Takes it back."""
+        self.step = state["step"] and Step(*state["step"])
+
+
+def copied(tree: Any) -> Any:
+    """Tensors of a step as those that outlive it."""
+    with torch.inference_mode(False):
+        return mapped(torch.clone, tree)
+
+
+def _some(y: Tensor) -> Tensor:
+    """An output as a vector, or numbers at equal distances in it, which divide no axis."""
+    values = y.reshape(-1)
+    if len(values) <= _MOST:
+        return values
+    distance = -(-len(values) // _MOST)
+    while math.gcd(distance, len(values)) > 1:
+        distance += 1
+    return values[::distance].clone()
