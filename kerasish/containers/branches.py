@@ -31,6 +31,7 @@ class Parallel(Module):
     """
 
     formula: ClassVar[str] = "y = (f₁(x), f₂(x), ...)"
+    backward_formula: ClassVar[str] = "dx = Σ fᵢ'(dyᵢ)"
 
     _unseen = True
 
@@ -136,6 +137,7 @@ class Residual(Parallel):
     """
 
     formula: ClassVar[str] = "y = body(x) + shortcut(x)"
+    backward_formula: ClassVar[str] = "dx = body'(dy) + shortcut'(dy)"
 
     def __init__(
         self, body: Module, shortcut: Module | None = None, merge: Module | None = None
@@ -169,6 +171,7 @@ class Shared(Module):
     """
 
     formula: ClassVar[str] = "y = (f(x₁), f(x₂), ...)"
+    backward_formula: ClassVar[str] = "dxᵢ = f'(dyᵢ), and the gradients of f's weights add up"
 
     def __init__(self, module: Module) -> None:
         if not isinstance(module, Module):

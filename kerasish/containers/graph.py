@@ -74,6 +74,8 @@ class Graph(Planned):
     """
 
     formula: ClassVar[str] = "y = a graph of modules"
+    backward_formula: ClassVar[str] = (
+        "dx = the graph in reverse: where ways part, their gradients add up")
     bound: ClassVar[tuple[str, ...]] = ("_steps", "_steps_to_stem")
 
     def __init__(self, inputs: Any, outputs: Any) -> None:

@@ -31,6 +31,7 @@ class Sequential(Planned):
     """
 
     formula: ClassVar[str] = "y = fₙ(… f₂(f₁(x)) …)"
+    backward_formula: ClassVar[str] = "dx = f₁'(f₂'(… fₙ'(dy) …))"
     bound: ClassVar[tuple[str, ...]] = ("_forth", "_back", "_back_to_stem")
 
     _unseen = True
