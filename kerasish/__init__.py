@@ -28,6 +28,7 @@ try:
         schedules,
     )
     from kerasish.containers import Sequential
+    from kerasish.insight import plot_model
     from kerasish.model import Model
     from kerasish.module import Module
     from kerasish.parameter import Parameter
@@ -41,7 +42,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Model", "ModelFileError", "Module", "Parameter", "Sequential", "callbacks", "constraints",
     "containers", "datasets", "gradcheck", "initializers", "layers", "losses", "metrics",
-    "optimizers", "regularizers", "schedules", "set_seed",
+    "optimizers", "plot_model", "regularizers", "schedules", "set_seed",
 ]
 
 

@@ -120,6 +120,7 @@ class Contents:
         show_trainable: bool | None = None,
         print_fn: Callable[[str], Any] | None = None,
         line_length: int | None = None,
+        profile: Any = None,
     ) -> None:
         """Prints modules, output shapes, parameters and bytes, and what "accuracy" means here.
 
@@ -129,8 +130,10 @@ class Contents:
                 frozen.
             print_fn: gets each line instead of `print`.
             line_length: characters that a line may have, 60 or more; None is 100.
+            profile: what `Model.profile` returned: the milliseconds of forward, dx and dW of each
+                module, and its share of the step, are shown as well.
         """
-        insight.print_summary(self, expand_nested, show_trainable, print_fn, line_length)
+        insight.print_summary(self, expand_nested, show_trainable, print_fn, line_length, profile)
 
     def count_params(self) -> int:
         """How many numbers the parameters hold, frozen ones too and shared ones once.

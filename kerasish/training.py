@@ -35,6 +35,8 @@ class Trainer(Stepper):
     epochs_trained = 0
     """Epochs ended in all fits so far; a fit that starts at a later `initial_epoch` counts the
     epochs before it as done."""
+    tested: tuple[Batch, Any] | None = None
+    """Within `on_test_batch_end`: the batch, and what `test_step` answered for it."""
     _scores: Scores | None = None
     _answered_names: list[str] | None = None
 
@@ -121,13 +123,23 @@ class Trainer(Stepper):
                 self.record(scores, outcome, x, y, sample_weight)
                 if end:
                     logs = RunningLogs(scores)
-                    for hook in end:
-                        hook(batch, logs)
+                    with self._showing((x, y, sample_weight), outcome):
+                        for hook in end:
+                            hook(batch, logs)
         results = scores.final_results()
         self._answered_names = list(results)
         self.loss.forget()
         hooks.on_test_end(dict(results))
         return results
+
+    @contextmanager
+    def _showing(self, batch: Batch, outcome: Any) -> Iterator[None]:
+        """Lets hooks see a batch of validation; nothing of it is held afterwards."""
+        self.tested = batch, outcome
+        try:
+            yield
+        finally:
+            self.tested = None
 
     def predict_epoch(self, batches: Iterable[Batch], hooks: CallbackList) -> list[Any]:
         """One pass for the outputs alone, each moved to the host as numpy arrays."""

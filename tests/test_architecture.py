@@ -42,7 +42,7 @@ MAY_HIDE_IMPORTS = {("kerasish/__init__.py", "__getattr__")}  # it makes kerasis
 
 RUN_TIME = {"torch", "numpy", "tqdm", "tensorboard", "safetensors"}
 AT_START = {"kerasish", "torch", "numpy", "safetensors"}
-ON_USE = RUN_TIME | {"matplotlib"}
+ON_USE = RUN_TIME | {"matplotlib", "PIL"}  # pillow comes with tensorboard
 
 FILE_LINES, FUNCTION_LINES, CLASS_LINES = 350, 50, 150
 

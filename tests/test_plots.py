@@ -154,7 +154,7 @@ def test_pyplot_and_its_settings_are_left_alone(tmp_path: Path) -> None:
 
 def test_without_matplotlib_the_error_says_how_to_install_it(monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    with pytest.raises(ImportError, match=r"pip install 'kerasish\[examples\]'"):
+    with pytest.raises(ImportError, match=r"pip install 'kerasish\[plots\]'"):
         curves([Panel("loss", {"training": ([1], [1.0])})])
 
 

@@ -4,16 +4,12 @@ import os
 from pathlib import Path
 from typing import Any, ClassVar
 
-from kerasish.checks import check_count, check_flag
 from kerasish.hooks import Callback, CallbackList
-from kerasish.registry import nearest
 from kerasish.saving.errors import check_path
 from kerasish.types import Logs
 
-from .histograms import Histograms
-from .page import Page
+from .chosen import chosen
 from .runs import Runs
-from .scalars import Scalars
 
 
 class TensorBoard(Callback):
@@ -33,20 +29,43 @@ class TensorBoard(Callback):
     and clipping. Values that are not finite are left out of histograms and counted, in
     `0.weight/not_finite` for instance.
 
+    The graph page shows the net, forward in `train` and backward in `graph_backward`; the text page
+    its summary, how it is compiled and fitted, and the versions of what runs it. What is asked for
+    and has nothing to show, of validation where there is none for instance, is said once a fit and
+    costs nothing.
+
     Each run has one event file, which later fits go on with. An epoch is in it as soon as it has
     ended, batches after some seconds. A file that cannot be written is said once and does not stop
     training. A run that was saved and is put back cuts off what it writes again, and goes on from
     there.
 
-    Raises: ValueError for settings out of range; NotADirectoryError in `on_train_begin` for a
-        log_dir that is a file.
+    Raises: ValueError or TypeError for settings that cannot be meant; in `on_train_begin`,
+        NotADirectoryError for a log_dir that is a file, ValueError for names of embeddings that the
+        model has not, and FileNotFoundError for a file of names that is none.
 
     Args:
         log_dir: the folder of the run; it is made, and events are added to what is in it.
         histogram_freq: epochs from one set of histograms to the next; 0 for none.
+        write_graph: whether the graph page shows the net: its modules with shapes and formulas.
+        write_images: whether weights are shown as pictures, `<path>/image`, as often as histograms,
+            or after each epoch without these: the filters of a first Conv2d, and the rows of a
+            Linear that sees the images, in a grid; other matrices of up to 2^18 numbers in grey.
         update_freq: "epoch", or "batch" to write each batch as well, or n for each n-th batch.
         write_steps_per_second: whether `epoch_steps_per_second`, validation included, is written;
             and with an update_freq by batch `batch_steps_per_second`, since the last one.
+        profile_batch: a batch to record with torch.profiler, or the first and the last of several,
+            as (a, b) or "a,b", counted from 1 in each fit; 0 for none. The trace is in
+            `<log_dir>/train/plugins/profile`, for https://ui.perfetto.dev or chrome://tracing.
+        embeddings_freq: epochs between two states of the vectors of each Embedding, for the
+            projector; the last state stays. 0 writes none.
+        embeddings_metadata: a file with a name for each vector, a line each, or a dict of such
+            files by the path of their layer; they are copied.
+        hparams: name → value of what was chosen for the run, for the HPARAMS dashboard, which
+            compares runs below one folder by it; True for the optimizer, the learning rate, the
+            batch size and the loss. Final values and how the run ended are written with it.
+        write_mistakes: how many of the worst mistakes of each validation are shown, as images with
+            "truth -> answer" below, the worst one first; 0 for none.
+        pr_curves: whether precision against recall is drawn after each validation, for each class.
 
     Example:
         >>> TensorBoard("runs/disc", update_freq=100).update_freq
@@ -60,19 +79,27 @@ class TensorBoard(Callback):
         self,
         log_dir: str | os.PathLike[str] = "logs",
         histogram_freq: int = 0,
+        write_graph: bool = True,
+        write_images: bool = False,
         update_freq: str | int = "epoch",
         write_steps_per_second: bool = False,
+        profile_batch: int | str | tuple[int, int] = 0,
+        embeddings_freq: int = 0,
+        embeddings_metadata: Any = None,
+        hparams: Any = None,
+        *,
+        write_mistakes: int = 0,
+        pr_curves: bool = False,
     ) -> None:
         self.log_dir = Path(check_path("TensorBoard(log_dir)", log_dir, "logs"))
-        self.histogram_freq = check_count("TensorBoard(histogram_freq)", histogram_freq, 0,
-                                          "1 is after each epoch, 0 never.")
-        self.update_freq = _checked_frequency(update_freq)
-        self.write_steps_per_second = check_flag("TensorBoard(write_steps_per_second)",
-                                                 write_steps_per_second)
+        self.histogram_freq, self.update_freq = histogram_freq, update_freq
         self.runs = Runs(self.log_dir)
-        self.pages: list[Page] = [Scalars(self.update_freq, self.write_steps_per_second)]
-        if self.histogram_freq:
-            self.pages.append(Histograms(self.histogram_freq))
+        self.pages = list(chosen(
+            histogram_freq=histogram_freq, write_graph=write_graph, write_images=write_images,
+            update_freq=update_freq, write_steps_per_second=write_steps_per_second,
+            profile_batch=profile_batch, embeddings_freq=embeddings_freq,
+            embeddings_metadata=embeddings_metadata, hparams=hparams,
+            write_mistakes=write_mistakes, pr_curves=pr_curves))
         for page in self.pages:
             page.runs = self.runs
         self._hooks = CallbackList(self.pages)
@@ -138,17 +165,3 @@ class TensorBoard(Callback):
             self._hooks.close()
         finally:
             self.runs.close()
-
-
-_NAMES = ("epoch", "batch")
-
-
-def _checked_frequency(update_freq: str | int) -> str | int:
-    by_name = update_freq in _NAMES
-    by_count = isinstance(update_freq, int) and update_freq >= 1
-    if not (by_name or by_count) or isinstance(update_freq, bool):
-        is_name = isinstance(update_freq, str)
-        fix = nearest(str(update_freq), _NAMES) if is_name else "'epoch' is the cheapest."
-        raise ValueError("TensorBoard(update_freq) expects 'epoch', 'batch' or a number of batches "
-                         f"of at least 1; got {update_freq!r}. {fix}")
-    return update_freq

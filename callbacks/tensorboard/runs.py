@@ -12,7 +12,7 @@ from kerasish.progress import notice
 from . import wire
 from .events import SUFFIX, EventFile
 
-RUNS = ("train", "validation", "graph_backward")
+RUNS = ("train", "validation", "graph_backward", "hparams")
 """The names of the runs that there may be."""
 _SECONDS = 5.0
 """How long what was added may wait to be written; the end of an epoch writes it anyway."""
@@ -39,16 +39,22 @@ class Runs:
 
         It is said to be of now, or of another time in seconds since 1970.
         """
+        data = summary if isinstance(summary, bytes) else summary.SerializeToString()
+        self._add_event(run, wire.event(wall_time or time.time(), step, data))
+
+    def add_graph(self, run: str, graph: bytes) -> None:
+        """Adds the bytes of a GraphDef to a run; of several, TensorBoard shows the last one."""
+        self._add_event(run, wire.graph_event(time.time(), graph))
+
+    def _add_event(self, run: str, event: bytes) -> None:
         if run in self._lost:
             return
-        now = time.time()
-        data = summary if isinstance(summary, bytes) else summary.SerializeToString()
         with self._surviving(run):
             if run not in self._files:
                 self._files[run] = EventFile(self.folder / run)
-                self._flushed = self._flushed or now
-            self._files[run].add(wire.event(wall_time or now, step, data))
-        if now - self._flushed > _SECONDS:
+                self._flushed = self._flushed or time.time()
+            self._files[run].add(event)
+        if time.time() - self._flushed > _SECONDS:
             self.flush()
 
     def add_scalars(self, run: str, values: Mapping[str, float], step: int) -> None:

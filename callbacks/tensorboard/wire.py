@@ -70,6 +70,11 @@ def event(wall_time: float, step: int, summary: bytes) -> bytes:
                      b"\x2a", _varint(len(summary)), summary))
 
 
+def graph_event(wall_time: float, graph: bytes) -> bytes:
+    """An Event with a GraphDef in it, of which these are the bytes."""
+    return b"".join((b"\x09", struct.pack("<d", wall_time), _bytes(4, graph)))
+
+
 def first_event(wall_time: float) -> bytes:
     """The Event that a file begins with: it says how the others are to be read."""
     return b"\x09" + struct.pack("<d", wall_time) + b"\x1a\x0dbrain.Event:2"

@@ -1,6 +1,6 @@
 """Containers in which one input goes several ways, or several inputs go one way."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import reduce
 from typing import Any, ClassVar
 
@@ -48,6 +48,12 @@ class Parallel(Module):
         yield from ((str(index), branch) for index, branch in enumerate(self.branches))
         if self.merge is not None:
             yield "merge", self.merge
+
+    def wiring(self, x: Any, call: Callable[[str, Any], Any]) -> Any:
+        """How the modules are called: the branches on the same, the merge on all that they give."""
+        names = [name for name, _ in self.named_children()]
+        y = tuple(call(name, x) for name in names[: len(self.branches)])
+        return y if self.merge is None else call("merge", y)
 
     def build(self, shape: Any) -> Any:
         outputs = []
@@ -152,6 +158,10 @@ class Shared(Module):
         if not isinstance(module, Module):
             raise TypeError(f"Shared(module) expects a module; got {module!r}. Wrap it in one.")
         self.module = module
+
+    def wiring(self, x: Any, call: Callable[[str, Any], Any]) -> Any:
+        """How the module is called: once for each input."""
+        return arranged(x, [call("module", part) for part in leaves(x)])
 
     def build(self, shape: Any) -> Any:
         if is_shape(shape):

@@ -1,6 +1,6 @@
 """Any wiring without circles: several inputs and outputs, branches, and shared modules."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, ClassVar, NamedTuple
 
 from kerasish.containers.grants import takes
@@ -84,6 +84,14 @@ class Graph(Planned):
 
     def named_children(self) -> Iterator[tuple[str, Module]]:
         return ((str(index), part) for index, part in enumerate(self.parts))
+
+    def wiring(self, x: Any, call: Callable[[str, Any], Any]) -> Any:
+        """How the modules are called: node by node, in the order of the wiring."""
+        several = not isinstance(self.inputs, Node) and not isinstance(x, tuple | list | dict)
+        values = [x for _ in leaves(self.inputs)] if several else in_order(self.inputs, x)
+        for node, wire in zip(self._nodes, self._wires, strict=True):
+            values.append(call(str(self.parts.index(node.module)), placed(values, wire)))
+        return placed(values, self._outputs)
 
     def build(self, shape: Any) -> Any:
         shapes = in_order(self.inputs, shape)

@@ -1,6 +1,6 @@
 """Memory for time: the inside of a module is forgotten, and computed again on the way back."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, ClassVar
 
@@ -41,6 +41,10 @@ class Recompute(Module):
         if not isinstance(module, Module):
             raise TypeError(f"Recompute(module) expects a module; got {module!r}. Wrap it in one.")
         self.module = module
+
+    def wiring(self, x: Any, call: Callable[[str, Any], Any]) -> Any:
+        """How the module is called; that backward calls it again is not told."""
+        return call("module", x)
 
     def build(self, shape: Any) -> Any:
         with at(self, "module", self.module):

@@ -1,6 +1,6 @@
 """The container of most nets: one module after the other."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, ClassVar
 
 from kerasish.containers.planned import Planned
@@ -133,6 +133,12 @@ class Sequential(Planned):
 
     def _note_place(self, error: Exception, index: int) -> None:
         note_place(error, self, f"layer {index}", self.layers[index])
+
+    def wiring(self, x: Any, call: Callable[[str, Any], Any]) -> Any:
+        """How the modules are called: each on what the one before it gives."""
+        for name, _ in self.named_children():
+            x = call(name, x)
+        return x
 
     def named_children(self) -> Iterator[tuple[str, Module]]:
         return ((str(index), layer) for index, layer in enumerate(self.layers))

@@ -1,5 +1,21 @@
 """Functions of a model that show what it is and does, and leave no trace in it."""
 
+from kerasish.insight.pictures import plot_confusion_matrix, plot_decision_boundary
+from kerasish.insight.plotting import plot_model
+from kerasish.insight.profile import profile
+from kerasish.insight.profile_report import Profile, ProfileRow
+from kerasish.insight.sample_norms import SampleNorms, per_sample_gradient_norms
 from kerasish.insight.summary import print_summary, summary
 
-__all__ = ["print_summary", "summary"]
+__all__ = [
+    "Profile",
+    "ProfileRow",
+    "SampleNorms",
+    "per_sample_gradient_norms",
+    "plot_confusion_matrix",
+    "plot_decision_boundary",
+    "plot_model",
+    "print_summary",
+    "profile",
+    "summary",
+]

@@ -3,6 +3,7 @@
 from typing import Any
 
 from kerasish.plan import one_batch
+from kerasish.stepping import Outcome
 
 
 def ready_batch(model: Any, who: str, x: Any, y: Any, sample_weight: Any = None) -> Any:
@@ -24,3 +25,11 @@ def ready_batch(model: Any, who: str, x: Any, y: Any, sample_weight: Any = None)
     model._make_ready(who, source)
     (batch,) = model._placed(source).epoch(0)
     return batch
+
+
+def train_step(model: Any, batch: Any) -> Outcome:
+    """Trains on a batch as the loop does, metrics and all; returns what `train_step` answered."""
+    model.batch_data = batch
+    outcome: Outcome = model.train_step(*batch)
+    model.record(model.scores, outcome, *batch)
+    return outcome

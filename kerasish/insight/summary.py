@@ -9,16 +9,18 @@ from torch import Tensor
 from kerasish.checks import check_count
 from kerasish.containers import Graph, Sequential
 from kerasish.containers.wiring import forward_order
+from kerasish.insight.profile_report import Profile, check_profile
 from kerasish.insight.table import in_units, table, wrapped
+from kerasish.insight.wording import shape_in_words, title_of
 from kerasish.losses import Loss
 from kerasish.losses.several import NoLoss, OutputLosses
 from kerasish.metrics.named import OfOutput
 from kerasish.module import Module
 from kerasish.parameter import Parameter
 from kerasish.paths import joined, values, walk
-from kerasish.trees import is_shape
 
 _HEAD = ("Layer", "Output shape", "Parameters", "Bytes", "Trainable")
+_TIMES = ("Forward ms", "dx ms", "dW ms", "Share")
 _LONGEST = 100
 
 
@@ -27,25 +29,32 @@ def summary(
     expand_nested: bool = True,
     show_trainable: bool | None = None,
     line_length: int | None = None,
+    profile: Profile | None = None,
 ) -> str:
     """The table of `model.summary()`, which describes the arguments, as text.
 
     Shapes are shown with N for the batch; a model that is not built yet shows "?".
 
-    Raises: ValueError for lines of less than 60 characters.
+    Raises: ValueError for lines of less than 60 characters, and for another model's profile;
+        TypeError for what is no profile.
     """
     longest = _LONGEST if line_length is None else check_count(
         "Model.summary(line_length)", line_length, 60, "80 is a usual length.")
     root = model.module
     if show_trainable is None:
         show_trainable = not all(each.trainable for each in [*root.modules(), *root.parameters()])
-    rows = [_cells(row, root) for row in _Tree(root, expand_nested).rows()]
-    cells = [_HEAD, *rows, *_totals(model)]
-    blocks = table([row if show_trainable else row[:-1] for row in cells], longest)
+    found = list(_Tree(root, expand_nested).rows())
+    rows = [_cells(row, root) for row in found]
+    totals = _totals(model)
+    cells = [row if show_trainable else row[:-1] for row in (_HEAD, *rows, *totals)]
+    if profile is not None:
+        cells = _with_times(cells, found, _checked(profile, root))
+    blocks = table(cells, longest)
     rule = ["-" * max(len(line) for block in blocks for line in block)]
     end = 1 + len(rows)
     blocks = [blocks[0], rule, *blocks[1:end], rule, *blocks[end:]]
-    told = [wrapped(line, longest) for line in _compiled(model)]
+    sentences = [*_compiled(model), *(profile.totals() if profile else ())]
+    told = [wrapped(line, longest) for line in sentences]
     return "\n".join(line for block in blocks + told for line in block)
 
 
@@ -55,6 +64,7 @@ def print_summary(
     show_trainable: bool | None = None,
     print_fn: Callable[[str], Any] | None = None,
     line_length: int | None = None,
+    profile: Profile | None = None,
 ) -> None:
     """Prints the summary, or gives each of its lines to print_fn.
 
@@ -63,7 +73,8 @@ def print_summary(
     if print_fn is not None and not callable(print_fn):
         raise TypeError(f"Model.summary(print_fn) expects a function of a line; got {print_fn!r}. "
                         "logging.info, for instance, is one.")
-    for line in summary(model, expand_nested, show_trainable, line_length).splitlines():
+    text = summary(model, expand_nested, show_trainable, line_length, profile)
+    for line in text.splitlines():
         (print_fn or print)(line)
 
 
@@ -76,6 +87,8 @@ class _Row(NamedTuple):
     """Those that are counted here: each is counted in one row."""
     is_frame: bool
     """Whether it only holds the modules of the rows below it."""
+    covered: list[str]
+    """The paths of the modules that it stands for: its own, and what it folds."""
 
 
 class _Tree:
@@ -113,12 +126,13 @@ class _Tree:
         children = list(module.named_children())
         folds = bool(children) and not self.expands and module is not self.root
         marks = self._marks(path, module)
-        found = list(self._own(path, module))
+        found, covered = list(self._own(path, module)), [path]
         for below, part in module.named_modules(path) if folds else ():
             found += self._own(below, part)
-        name = f"{path} {_title(module)}{marks}".strip()
+            covered.append(self.places[id(part)][0])
+        name = f"{path} {title_of(module)}{marks}".strip()
         frames = bool(children) and not folds and not found
-        yield _Row("  " * depth + name, module, found, frames)
+        yield _Row("  " * depth + name, module, found, frames, covered)
         for name, child in () if folds else children:
             yield from self._below(joined(path, name), child, depth + 1)
 
@@ -143,19 +157,27 @@ class _Tree:
         return f" ({'; '.join(shared)})" if shared else ""
 
 
-def _title(module: Module) -> str:
-    """Its settings as well, but for what the rows below it show."""
-    shown = repr(module)
-    holds = isinstance(module, Graph) or any(repr(child) in shown for child in module.children())
-    return type(module).__name__ if holds else shown
-
-
 def _cells(row: _Row, root: Module) -> tuple[str, ...]:
-    shape = _shown(row.module.output_shape) if row.module.built else "?"
+    shape = shape_in_words(row.module.output_shape if row.module.built else None)
     if row.is_frame:
         return row.name, shape, "", "", ""
     parameters, size = _counts(root.built, row.parameters)
     return row.name, shape, parameters, size, _trains(row)
+
+
+def _checked(profile: Any, root: Module) -> Profile:
+    paths = [path for path, _ in root.named_modules()]
+    return check_profile("Model.summary(profile)", profile, paths)
+
+
+def _with_times(
+    cells: list[tuple[str, ...]], rows: list[_Row], profile: Profile
+) -> list[tuple[str, ...]]:
+    """The cells with a module's times behind them, and in the first row of totals all modules'."""
+    everywhere = (row.path for row in profile.rows if row.path is not None)
+    times = [_TIMES, *(profile.columns(row.covered) for row in rows), profile.columns(everywhere)]
+    times += [("",) * len(_TIMES)] * (len(cells) - len(times))
+    return [cell + time for cell, time in zip(cells, times, strict=True)]
 
 
 def _trains(row: _Row) -> str:
@@ -164,15 +186,6 @@ def _trains(row: _Row) -> str:
         return "?" if row.module.trainable else "no"
     trained = {each.trainable for each in row.parameters}
     return "partly" if len(trained) > 1 else "".join("yes" if each else "no" for each in trained)
-
-
-def _shown(shape: Any) -> str:
-    """A shape with N for the batch, or several in their structure."""
-    if isinstance(shape, dict):
-        return "{" + ", ".join(f"{name}: {_shown(part)}" for name, part in shape.items()) + "}"
-    if is_shape(shape):
-        return f"(N, {', '.join(map(str, shape))})" if shape else "(N,)"
-    return f"({', '.join(map(_shown, shape))})"
 
 
 def _counts(built: bool, parameters: Iterable[Parameter]) -> tuple[str, str]:

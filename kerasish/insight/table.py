@@ -5,20 +5,24 @@ from collections.abc import Sequence
 
 GAP = "  "
 _TEXTS = 2
-"""The first columns hold texts, which lie to the left and are wrapped; the others hold numbers."""
 _HANGING = "    "
 _UNITS = ("B", "kB", "MB", "GB", "TB")
 
 
-def table(rows: Sequence[Sequence[str]], longest: int) -> list[list[str]]:
+def table(
+    rows: Sequence[Sequence[str]], longest: int, texts: int = _TEXTS
+) -> list[list[str]]:
     """The lines of each row, with columns as wide as needed.
 
     Args:
         rows: as many cells each; a text may begin with blanks, which its further lines keep.
         longest: columns of a terminal that a line may take.
+        texts: how many columns, 1 or 2, hold texts, which lie to the left and are wrapped; the
+            others hold numbers.
     """
-    widths = _widths([max(map(len, column)) for column in zip(*rows, strict=True)], longest)
-    return [_lines(row, widths) for row in rows]
+    wanted = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    widths = _widths(wanted, longest, texts)
+    return [_lines(row, widths, texts) for row in rows]
 
 
 def wrapped(text: str, longest: int) -> list[str]:
@@ -41,21 +45,23 @@ def in_units(size: float) -> str:
     return f"{size:.3g} {_UNITS[unit]}"
 
 
-def _widths(wanted: list[int], longest: int) -> list[int]:
+def _widths(wanted: list[int], longest: int, texts: int) -> list[int]:
     """Numbers take what they need, texts share what is left."""
-    texts, numbers = wanted[:_TEXTS], wanted[_TEXTS:]
+    numbers = wanted[texts:]
     left = longest - sum(numbers) - len(GAP) * (len(wanted) - 1)
-    second = min(texts[1], max(left // 3, left - texts[0]))
-    return [min(texts[0], left - second), second, *numbers]
+    if texts == 1:
+        return [min(wanted[0], left), *numbers]
+    second = min(wanted[1], max(left // 3, left - wanted[0]))
+    return [min(wanted[0], left - second), second, *numbers]
 
 
-def _lines(row: Sequence[str], widths: list[int]) -> list[str]:
-    texts = [wrapped(text, width) for text, width in zip(row[:_TEXTS], widths, strict=False)]
+def _lines(row: Sequence[str], widths: list[int], texts: int) -> list[str]:
+    cells = [wrapped(text, width) for text, width in zip(row[:texts], widths, strict=False)]
     lines = []
-    for place in range(max(map(len, texts))):
-        left = [(text[place] if place < len(text) else "").ljust(width)
-                for text, width in zip(texts, widths, strict=False)]
-        numbers = row[_TEXTS:] if place == 0 else ()
-        right = [cell.rjust(width) for cell, width in zip(numbers, widths[_TEXTS:], strict=False)]
+    for place in range(max(map(len, cells))):
+        left = [(cell[place] if place < len(cell) else "").ljust(width)
+                for cell, width in zip(cells, widths, strict=False)]
+        numbers = row[texts:] if place == 0 else ()
+        right = [cell.rjust(width) for cell, width in zip(numbers, widths[texts:], strict=False)]
         lines.append(GAP.join([*left, *right]).rstrip())
     return lines

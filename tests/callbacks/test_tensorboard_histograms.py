@@ -12,6 +12,7 @@ from tensorboard.util.tensor_util import make_ndarray
 
 from kerasish import Model, Sequential, set_seed
 from kerasish.callbacks import Callback, TensorBoard
+from kerasish.callbacks.tensorboard import histograms
 from kerasish.callbacks.tensorboard.buckets import BUCKETS, counted, square_sums
 from kerasish.containers import Add, Graph, Input, Residual
 from kerasish.layers import Dropout, Flatten, Linear, ReLU, Tanh
@@ -36,11 +37,13 @@ def fit(model: Model, *callbacks: Callback, **arguments):
 
 
 def read(folder: Path) -> dict[str, dict[int, np.ndarray]]:
-    """Everything in the run train: tag → step → the number, or the buckets."""
+    """Scalars and histograms of the run train: tag → step → the number, or the buckets."""
     found: dict[str, dict[int, np.ndarray]] = {}
     (path,) = (folder / "train").iterdir()
     for event in EventFileLoader(str(path)).Load():
         for value in event.summary.value:
+            if value.metadata.plugin_data.plugin_name not in ("scalars", "histograms"):
+                continue
             steps = found.setdefault(value.tag, {})
             assert event.step not in steps, f"{value.tag} has a step twice"
             steps[event.step] = make_ndarray(value.tensor)
@@ -413,9 +416,7 @@ def test_only_one_step_of_an_epoch_is_watched(tmp_path: Path) -> None:
     assert kinds == [False, True, True, True, True, True, False, True, True]
 
 
-def test_short_epochs_are_counted_together_and_long_ones_at_once(tmp_path: Path, monkeypatch) -> None:
-    from kerasish.callbacks.tensorboard import histograms
-
+def test_short_epochs_are_counted_together_and_long_ones_at_once(tmp_path, monkeypatch) -> None:
     seen: dict[float, list[int]] = {}
 
     class Reads(Callback):

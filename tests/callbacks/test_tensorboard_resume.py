@@ -21,7 +21,8 @@ def points(run: Path) -> list[tuple[str, int, float | bytes]]:
         for event in EventFileLoader(str(path)).Load():
             found += [(value.tag, event.step,
                        value.tensor.tensor_content or value.tensor.float_val[0])
-                      for value in event.summary.value]
+                      for value in event.summary.value
+                      if value.metadata.plugin_data.plugin_name in ("scalars", "histograms")]
     return sorted(found)
 
 

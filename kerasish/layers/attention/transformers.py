@@ -2,6 +2,7 @@
 
 import copy
 import inspect
+from collections.abc import Callable
 from functools import partial
 from typing import Any, ClassVar
 
@@ -191,6 +192,13 @@ class TransformerEncoder(Module):
         self.num_layers = check_count("TransformerEncoder(num_layers)", num_layers, 1)
         self.layers = tuple(copy.deepcopy(encoder_layer) for _ in range(num_layers))
         self.norm = norm
+
+    def wiring(self, x: Any, call: Callable[[str, Any], Any]) -> Any:
+        """How the layers are called: each on what the one before it gives, and on the masks."""
+        h = x["src"] if isinstance(x, dict) else x
+        for name, part in self.named_children():
+            h = call(name, h if part is self.norm else _with_src(x, h))
+        return h
 
     def build(self, shape: Any) -> Any:
         (inside,) = self._read(shape).parts

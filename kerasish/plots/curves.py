@@ -1,19 +1,13 @@
-"""Pictures from plain data, drawn by matplotlib without any of its global state."""
+"""Quantities over epochs, each in a panel of its own."""
 
-import io
 import math
-import os
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from kerasish.saving import write_whole
-from kerasish.saving.errors import FilePath, check_path
+from kerasish.plots.figure import COLORS, GREY, INK, new_figure
 
 Line = tuple[Sequence[float], Sequence[float]]
 
-_COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7")
-"""Okabe & Ito (2008), "Color Universal Design": told apart with any kind of eyes."""
-_GREY, _INK = "#d9d9d9", "#404040"
 _COLUMNS, _MARKED, _DECADES = 3, 25, 2
 
 
@@ -41,45 +35,14 @@ def curves(panels: Sequence[Panel]) -> Any:
     """
     columns = 2 if len(panels) == 4 else max(1, min(_COLUMNS, len(panels)))
     rows = max(1, math.ceil(len(panels) / columns))
-    figure = _figure(width=6.4 if columns == 1 else 4.4 * columns, height=0.4 + 3.2 * rows)
+    figure = new_figure(width=6.4 if columns == 1 else 4.4 * columns, height=0.4 + 3.2 * rows)
     for index, panel in enumerate(panels, 1):
         _draw(figure.add_subplot(rows, columns, index), panel)
     return figure
 
 
-def save_picture(who: str, figure: Any, path: FilePath) -> None:
-    """Writes a picture in the format that its name says, whole or not at all.
-
-    Raises: ValueError for a name of no known format; OSError if it cannot be written.
-
-    Args:
-        who: the argument that the path is, for errors.
-        figure: the picture.
-        path: "history.png", ".svg" or ".pdf" for instance.
-    """
-    name = check_path(who, path, "history.png")
-    kind, known = os.path.splitext(name)[1][1:].lower(), figure.canvas.get_supported_filetypes()
-    if kind not in known:
-        raise ValueError(f"{who} expects a name that ends in one of .{', .'.join(sorted(known))}; "
-                         f"got {name!r}. Write 'history.png', for instance.")
-    picture = io.BytesIO()
-    figure.savefig(picture, format=kind, dpi=150)
-    write_whole(name, [picture.getbuffer()])
-
-
-def _figure(width: float, height: float) -> Any:
-    try:
-        from matplotlib.figure import Figure  # on use: it is not among what kerasish needs
-    except ImportError as error:
-        raise ImportError("plots are drawn by matplotlib, which is not installed. Install it with "
-                          "pip install 'kerasish[examples]'.") from error
-    figure = Figure(figsize=(width, height), layout="constrained", facecolor="white")
-    figure.get_layout_engine().set(w_pad=0.1, h_pad=0.1)  # type: ignore[union-attr, call-arg]
-    return figure
-
-
 def _draw(axes: Any, panel: Panel) -> None:
-    for color, (label, (epochs, values)) in zip(_COLORS, panel.lines.items(), strict=False):
+    for color, (label, (epochs, values)) in zip(COLORS, panel.lines.items(), strict=False):
         finite = [value if math.isfinite(value) else math.nan for value in values]
         marker = "o" if sum(map(math.isfinite, values)) <= _MARKED else ""
         axes.plot(epochs, finite, color=color, label=label, linewidth=1.8, marker=marker,
@@ -94,16 +57,16 @@ def _draw(axes: Any, panel: Panel) -> None:
         axes.set_yscale("log")
     drawn = [epoch for epochs, _ in panel.lines.values() for epoch in epochs] or [1]
     axes.set_xlim(min(drawn) - 0.5, max(drawn) + 0.5)  # no tick at an epoch 0
-    axes.set_xlabel("epoch", color=_INK)
-    axes.set_ylabel(panel.name, color=_INK)
+    axes.set_xlabel("epoch", color=INK)
+    axes.set_ylabel(panel.name, color=INK)
     axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1, steps=[1, 2, 5, 10])
-    axes.grid(color=_GREY, linewidth=0.6)
+    axes.grid(color=GREY, linewidth=0.6)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color(_INK)
-    axes.tick_params(which="both", colors=_INK)
+    axes.spines[["left", "bottom"]].set_color(INK)
+    axes.tick_params(which="both", colors=INK)
     if len(axes.lines) > 1:
-        axes.legend(frameon=False, labelcolor=_INK)
+        axes.legend(frameon=False, labelcolor=INK)
 
 
 def _spans_decades(panel: Panel) -> bool:

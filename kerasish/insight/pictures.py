@@ -1,0 +1,160 @@
+"""Pictures of what a net answers: over a plane, and class against class."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from kerasish.checks import check_count
+from kerasish.data import as_tensor
+from kerasish.endings import endings
+from kerasish.insight.twin import twin
+from kerasish.losses.several import OutputLosses
+from kerasish.metrics.reading import Reading
+from kerasish.plots import Regions, matrix, regions, save_picture
+from kerasish.saving.errors import FilePath
+from kerasish.shapes import alike
+
+_MARGIN = 0.08
+"""How far a plane goes beyond the points on it, as a share of their range."""
+
+
+def plot_confusion_matrix(
+    model: Any, x: Any, y: Any, path: FilePath | None = None, names: Iterable[Any] | None = None,
+    batch_size: int | None = None,
+) -> Any:
+    """Draws how often each true class was taken for each class.
+
+    Classes are read as metrics read them: by the loss, indices, targets in rows, or yes and no;
+    the metric `ConfusionMatrix` counts them in `fit`. The model stays as it is.
+
+    Raises: RuntimeError before compile; ValueError for data that do not fit, for a model with
+        several outputs, and for other than C names; ImportError without matplotlib.
+
+    Args:
+        model: compiled, so that its loss says what its answers mean.
+        x: samples, as `predict` takes them.
+        y: as many targets.
+        path: where to save the picture, too, "confusion.png" or ".svg" for instance.
+        names: of the classes; None is their numbers.
+        batch_size: samples that are predicted at once; changes nothing but memory.
+
+    Returns: a `matplotlib.figure.Figure`.
+    """
+    who = "plot_confusion_matrix"
+    with twin(model) as copied:
+        answers = _Answers(copied, who, x, y, batch_size)
+    size, cells = answers.classes, answers.true * answers.classes + answers.taken
+    counts = torch.bincount(cells, minlength=size * size).view(size, size)
+    figure = matrix(counts.numpy(), _names(f"{who}(names)", names, range(size)))
+    if path is not None:
+        save_picture(f"{who}(path)", figure, path)
+    return figure
+
+
+def plot_decision_boundary(
+    model: Any, x: Any, y: Any, path: FilePath | None = None, names: Iterable[Any] | None = None,
+    axis_names: Iterable[Any] | None = None, resolution: int = 300,
+) -> Any:
+    """Draws what a net with two inputs answers everywhere, and which samples it gets wrong.
+
+    Raises: RuntimeError before compile; ValueError for samples of other than two features, for
+        other data that do not fit, for other than C names or two axis_names, and for a resolution
+        below 2; ImportError without matplotlib.
+
+    Args:
+        model: compiled, so that its loss says what its answers mean.
+        x: samples (N, 2).
+        y: as many targets, which the model's loss takes.
+        path: where to save the picture, too, "boundary.png" or ".svg" for instance.
+        names: of the classes; None is their numbers.
+        axis_names: of the two features; None is x1 and x2.
+        resolution: cells along each side of the picture.
+
+    Returns: a `matplotlib.figure.Figure`.
+    """
+    who = "plot_decision_boundary"
+    points = as_tensor(f"{who}(x)", x)
+    if points.dim() != 2 or points.shape[1] != 2 or not len(points):
+        raise ValueError(f"{who}(x) expects samples of two features, (N, 2); got shape "
+                         f"{tuple(points.shape)}. Of more features no plane can show all.")
+    cells = check_count(f"{who}(resolution)", resolution, 2, "300 is fine.")
+    low, high = points.double().aminmax(dim=0)
+    margin = ((high - low) * _MARGIN).clamp(min=1e-6)
+    sides = [torch.linspace(*ends, cells) for ends in zip(low - margin, high + margin, strict=True)]
+    plane = torch.cartesian_prod(sides[1], sides[0]).flip(1)  # row by row from below
+    with twin(model) as copied:
+        answers = _Answers(copied, who, points, y)
+        on_plane = answers.read(copied.predict(plane, batch_size=8192, verbose=0))
+    first, second = (side.numpy() for side in sides)
+    data = Regions(first, second, on_plane.view(cells, cells).numpy(),
+                   points[answers.kept].numpy(), answers.true.numpy(), answers.taken.numpy())
+    figure = regions(data, _names(f"{who}(names)", names, range(answers.classes)),
+                     _names(f"{who}(axis_names)", axis_names, ("x1", "x2")))
+    if path is not None:
+        save_picture(f"{who}(path)", figure, path)
+    return figure
+
+
+class _Answers:
+    """The classes that samples are taken for, and those that they are of.
+
+    Args:
+        model: one to ask; it is built if it is not.
+        who: the function that asks.
+        x: the samples.
+        y: their targets.
+        batch_size: as for `predict`.
+    """
+
+    def __init__(
+        self, model: Any, who: str, x: Any, y: Any, batch_size: int | None = None
+    ) -> None:
+        model._require_compiled(who)
+        if isinstance(model.loss, OutputLosses):
+            raise ValueError(f"{who}(model) expects a model with one output; got one with "
+                             f"{model.loss.keys}. Make a Model of the part that answers.")
+        self._reading = Reading(who)
+        self._reading.told(model.loss, getattr(endings(model.module), "y_range", None))
+        y_pred = torch.from_numpy(model.predict(x, batch_size, verbose=0))
+        y_true = as_tensor(f"{who}(y)", y)
+        shapes = tuple(y_pred.shape), tuple(y_true.shape)
+        if not len(y_pred) or len(y_pred) != len(y_true):
+            raise ValueError(f"{who}(y) expects a target for each sample; got {len(y_true)} for "
+                             f"{len(y_pred)}. Give both the same first axis.")
+        self._reading.check_shapes(who, *shapes)
+        self._of_classes = self._reading.of_classes(*shapes)
+        self.kept: Any = slice(None)
+        """Which of them count."""
+        self.taken = self.read(y_pred)
+        self.classes = y_pred.shape[self._reading.axis] if self._of_classes else 2
+        if self._of_classes:
+            true, counts = self._reading.classes(y_pred, y_true)
+            self.kept = slice(None) if counts is None else counts.flatten()
+            self.true, self.taken = true.flatten()[self.kept], self.taken[self.kept]
+        else:
+            self.true = (alike(who, y_pred, y_true) > self._reading.true).long().flatten()
+        self._require_known(who)
+
+    def read(self, answers: Any) -> Tensor:
+        """The classes that predictions mean."""
+        y_pred: Tensor = torch.as_tensor(answers)
+        reading = self._reading
+        if self._of_classes:
+            return y_pred.argmax(reading.axis).flatten()
+        return y_pred.gt(reading.yes).long().flatten()
+
+    def _require_known(self, who: str) -> None:
+        unknown = self.true[(self.true < 0) | (self.true >= self.classes)]
+        if len(unknown):
+            raise ValueError(f"{who}(y) expects classes from 0 to {self.classes - 1}; got "
+                             f"{int(unknown[0])}. Number them from 0.")
+
+
+def _names(who: str, given: Iterable[Any] | None, numbers: Sequence[Any]) -> list[str]:
+    """Names as text, as many as there are things to name."""
+    names = [str(each) for each in (numbers if given is None else given)]
+    if len(names) != len(numbers):
+        raise ValueError(f"{who} expects {len(numbers)} names; got {names}. Write one for each.")
+    return names

@@ -1,0 +1,8 @@
+"""Pictures from plain data, drawn by matplotlib."""
+
+from kerasish.plots.curves import Panel, curves
+from kerasish.plots.figure import save_picture
+from kerasish.plots.matrix import matrix
+from kerasish.plots.regions import Regions, regions
+
+__all__ = ["Panel", "Regions", "curves", "matrix", "regions", "save_picture"]

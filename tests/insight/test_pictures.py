@@ -1,0 +1,149 @@
+"""Pictures of what a net answers: what is in them, that nothing is left behind, what is refused."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from sklearn.metrics import confusion_matrix
+
+from kerasish import Model
+from kerasish.insight import plot_confusion_matrix, plot_decision_boundary
+from kerasish.layers import Dropout, Identity, Linear, Tanh
+from kerasish.losses import CrossEntropy
+from tests.insight.traces import same, traces
+
+
+def counts_in(figure):
+    """The numbers in the squares of a confusion matrix."""
+    texts = [text.get_text() for text in figure.axes[0].texts]
+    side = int(len(texts) ** 0.5)
+    return np.array(list(map(float, texts))).reshape(side, side)
+
+
+def answering(loss, last=None):
+    """A net that answers its input, with a loss."""
+    model = Model(Identity(), last or Identity(), device="cpu")
+    model.compile("sgd", loss=loss)
+    return model
+
+
+def test_a_confusion_matrix_has_the_counts_of_scikit_learn():
+    y_pred, y = torch.randn(200, 4), torch.randint(0, 4, (200,))
+    figure = plot_confusion_matrix(answering("cross_entropy"), y_pred, y, names="abcd")
+    assert np.array_equal(counts_in(figure), confusion_matrix(y, y_pred.argmax(1)))
+    axes = figure.axes[0]
+    assert [tick.get_text() for tick in axes.get_yticklabels()] == list("abcd")
+    right = (y_pred.argmax(1) == y).float().mean()
+    assert axes.get_title() == f"{right:.1%} of 200 right"
+
+
+@pytest.mark.parametrize(("loss", "last", "no", "yes", "threshold"), [
+    ("mse", Tanh, -1.0, 1.0, 0.0), ("bce", None, 0.0, 1.0, 0.0), ("mse", None, 0.0, 1.0, 0.5)])
+def test_yes_and_no_are_read_as_the_loss_and_the_last_module_say(loss, last, no, yes, threshold):
+    y_pred = torch.linspace(-2, 2, 40).view(40, 1)
+    y = torch.where(torch.arange(40) % 3 == 0, yes, no)
+    figure = plot_confusion_matrix(answering(loss, last and last()), y_pred, y)
+    assert np.array_equal(counts_in(figure), confusion_matrix(y == yes, y_pred[:, 0] > threshold))
+
+
+def test_what_the_loss_ignores_does_not_count():
+    y_pred, y = torch.eye(3).repeat(2, 1), torch.tensor([0, 1, 2, -100, -100, 0])
+    counts = counts_in(plot_confusion_matrix(answering(CrossEntropy(ignore_index=-100)), y_pred, y))
+    assert counts.tolist() == [[1, 0, 1], [0, 1, 0], [0, 0, 1]]
+
+
+def test_a_boundary_is_where_the_answer_changes():
+    model = Model(Linear(2, bias=False), device="cpu")
+    model.compile("sgd", loss="cross_entropy")
+    model.build((2,))
+    model.module.load_state_dict({"weight": torch.tensor([[1.0, 0.0], [0.0, 1.0]])})
+    x = torch.tensor([[0.0, 1.0], [1.0, 0.0], [0.2, 0.9], [0.9, 0.1]])
+    figure = plot_decision_boundary(model, x, torch.tensor([1, 0, 1, 1]), names=("low", "high"),
+                                    axis_names=("width", "height"), resolution=50)
+    axes = figure.axes[0]
+    cells = np.asarray(axes.images[0].get_array())
+    assert cells.shape == (50, 50)
+    rows, columns = np.indices(cells.shape)
+    off = rows != columns  # on the diagonal both are alike
+    assert np.array_equal(cells[off], (rows > columns)[off])
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("width", "height")
+    labels = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert labels == ["low", "high", "1 wrong"] and axes.get_title() == "75.0% of 4 right"
+    (wrong,) = [each for each in axes.collections if each.get_label() == "1 wrong"]
+    assert np.allclose(wrong.get_offsets(), [[0.9, 0.1]])
+
+
+def test_pictures_are_saved_whole(tmp_path):
+    model, x, y = answering("cross_entropy"), torch.randn(20, 2), torch.arange(20) % 2
+    plot_confusion_matrix(model, x, y, tmp_path / "c.png")
+    plot_decision_boundary(model, x, y, tmp_path / "b.svg", resolution=9)
+    assert (tmp_path / "c.png").read_bytes().startswith(b"\x89PNG")
+    assert b"<svg" in (tmp_path / "b.svg").read_bytes()
+    with pytest.raises(ValueError, match=r"plot_confusion_matrix\(path\) expects a name that ends"):
+        plot_confusion_matrix(model, x, y, tmp_path / "c.doc")
+
+
+@pytest.mark.parametrize("draw", [plot_confusion_matrix, plot_decision_boundary])
+def test_they_leave_no_trace(draw):
+    model = Model(Linear(8), Dropout(0.5), Linear(3), device="cpu")
+    model.compile("adam", loss="cross_entropy")
+    x, y = torch.randn(20, 2), torch.arange(20) % 3
+    before = traces(model)
+    draw(model, x, y)
+    assert same(before, traces(model)) and not model.built
+    model.fit(x, y, verbose=0)
+    before = traces(model)
+    draw(model, x, y)
+    with pytest.raises(ValueError):
+        draw(model, x, y[:4])
+    assert same(before, traces(model))
+
+
+def several():
+    model = Model(Identity(), device="cpu")
+    model.compile("sgd", loss={"a": "mse", "b": "mse"})
+    return model
+
+
+X, Y = torch.randn(6, 2), torch.arange(6) % 2
+
+
+@pytest.mark.parametrize(("draw", "make", "x", "y", "more", "message"), [
+    (plot_confusion_matrix, lambda: Model(Linear(2)), X, Y, {}, "expects a compiled model"),
+    (plot_decision_boundary, lambda: Model(Linear(2)), X, Y, {}, "expects a compiled model"),
+    (plot_confusion_matrix, several, X, Y, {},
+     r"plot_confusion_matrix\(model\) expects a model with one output"),
+    (plot_confusion_matrix, lambda: answering("cross_entropy"), X, Y + 1, {},
+     r"plot_confusion_matrix\(y\) expects classes from 0 to 1; got 2"),
+    (plot_confusion_matrix, lambda: answering("cross_entropy"), X, Y[:3], {},
+     r"plot_confusion_matrix\(y\) expects a target for each sample; got 3 for 6"),
+    (plot_confusion_matrix, lambda: answering("cross_entropy"), X, Y, {"names": ["a"]},
+     r"plot_confusion_matrix\(names\) expects 2 names; got \['a'\]"),
+    (plot_decision_boundary, lambda: answering("cross_entropy"), torch.randn(6, 3), Y, {},
+     r"plot_decision_boundary\(x\) expects samples of two features, \(N, 2\); got shape \(6, 3\)"),
+    (plot_decision_boundary, lambda: answering("cross_entropy"), X, Y, {"axis_names": "abc"},
+     r"plot_decision_boundary\(axis_names\) expects 2 names"),
+    (plot_decision_boundary, lambda: answering("cross_entropy"), X, Y, {"resolution": 1},
+     r"plot_decision_boundary\(resolution\) expects"),
+])  # fmt: skip
+def test_what_they_refuse(draw, make, x, y, more, message):
+    with pytest.raises((ValueError, RuntimeError), match=message):
+        draw(make(), x, y, **more)
+
+
+def test_without_matplotlib_they_say_what_to_install():
+    program = (
+        "import sys\n"
+        "sys.modules['matplotlib.figure'] = None\n"
+        "from kerasish import Model\n"
+        "from kerasish.insight import plot_confusion_matrix\n"
+        "from kerasish.layers import Identity\n"
+        "model = Model(Identity())\n"
+        "model.compile('sgd', loss='cross_entropy')\n"
+        "try:\n    plot_confusion_matrix(model, [[0.0, 1.0]], [1])\n"
+        "except ImportError as error:\n    print(error)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert "pip install 'kerasish[plots]'" in done.stdout, done.stderr

@@ -1,0 +1,45 @@
+"""Runs with something on every page of TensorBoard."""
+
+from pathlib import Path
+
+import torch
+
+from kerasish import Model
+from kerasish.callbacks import TensorBoard
+from kerasish.datasets import disc
+from kerasish.layers import Conv2d, Embedding, Flatten, Linear, MaxPool2d, ReLU, Tanh
+
+
+def images(folder: Path) -> TensorBoard:
+    """Bright halves of images: a convolutional net that sees everything there is to see."""
+    torch.manual_seed(0)
+    y = torch.arange(96) % 2
+    x = torch.rand(96, 1, 12, 12)
+    x[y == 1, :, :6] += 0.3
+    model = Model(Conv2d(4, kernel_size=3), ReLU(), MaxPool2d(2), Flatten(), Linear(2),
+                  device="cpu")
+    model.compile("adam", loss="cross_entropy", metrics=["accuracy"])
+    board = TensorBoard(folder, histogram_freq=1, write_images=True, update_freq="batch",
+                        write_steps_per_second=True, profile_batch=2, hparams={"channels": 4},
+                        write_mistakes=4, pr_curves=True)
+    model.fit(x, y, epochs=3, seed=0, verbose=0, validation_split=0.25, callbacks=board)
+    return board
+
+
+def words(folder: Path) -> None:
+    """Which words are in a sequence: a net with vectors of words."""
+    x = torch.randint(0, 20, (64, 6), generator=torch.Generator().manual_seed(0))
+    model = Model(Embedding(20, 5), Flatten(), Linear(1), device="cpu")
+    model.compile("adam", loss="bce")
+    board = TensorBoard(folder, embeddings_freq=1)
+    model.fit(x, (x == 3).any(1), epochs=2, seed=0, verbose=0, callbacks=board)
+
+
+def points(folder: Path) -> None:
+    """The disc of README, long enough for its curves to say something."""
+    (x, y), test = disc(train=1000, test=1000, seed=0)
+    model = Model(Linear(25), ReLU(), Linear(25), ReLU(), Linear(25), Tanh(), Linear(1), Tanh(),
+                  device="cpu")
+    model.compile("adam", loss="mse", metrics=["accuracy"])
+    board = TensorBoard(folder, histogram_freq=1)
+    model.fit(x, y, epochs=30, seed=0, verbose=0, validation_data=test, callbacks=board)
