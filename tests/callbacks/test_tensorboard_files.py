@@ -1,4 +1,4 @@
-"""Event files: their bytes are TensorBoard's own, and nothing that happens to them stops training."""
+"""Event files: their bytes are TensorBoard's own, and nothing that befalls them stops training."""
 
 import shutil
 import struct
@@ -22,7 +22,16 @@ from kerasish.callbacks.tensorboard import events, runs, wire
 from kerasish.callbacks.tensorboard.crc import masked_crc32c
 from kerasish.callbacks.tensorboard.events import EventFile
 from kerasish.callbacks.tensorboard.runs import Runs
-from tests.callbacks.test_tensorboard import LIMIT, ROOT, compiled, data, files, fit, open_files, read
+from tests.callbacks.test_tensorboard import (
+    LIMIT,
+    ROOT,
+    compiled,
+    data,
+    files,
+    fit,
+    open_files,
+    read,
+)
 
 
 def event_file(run: Path) -> Path:

@@ -198,10 +198,9 @@ def test_a_ratio_and_rates_worked_by_hand(tmp_path: Path) -> None:
 
 
 def test_gradients_of_accumulated_batches_are_means_over_the_samples(tmp_path: Path) -> None:
-    for size, name, settings in ((12, "whole", {}), (4, "parts", {"gradient_accumulation_steps": 3}),
-                                 (4, "left over", {"gradient_accumulation_steps": 5})):
-        fit(net(SGD(0.1, **settings)), TensorBoard(tmp_path / name, 1), batch_size=size,
-            shuffle=False, epochs=1)
+    for size, name, count in ((12, "whole", None), (4, "parts", 3), (4, "left over", 5)):
+        model = net(SGD(0.1, gradient_accumulation_steps=count))
+        fit(model, TensorBoard(tmp_path / name, 1), batch_size=size, shuffle=False, epochs=1)
     whole, parts, left_over = (read(tmp_path / name) for name in ("whole", "parts", "left over"))
     for tag in ("0/gradient_norm", "2/update_ratio"):
         assert parts[tag][0] == pytest.approx(whole[tag][0], rel=1e-5)
@@ -370,7 +369,7 @@ def test_a_step_of_ones_own_is_trained_as_without_and_leaves_nothing(kind, tmp_p
 def test_nothing_is_left_when_a_step_fails(hook: str, tmp_path: Path) -> None:
     class Fails(Callback):
         def on_epoch_begin(self, epoch, logs=None) -> None:
-            setattr(self, "fails", epoch == 1)
+            self.fails = epoch == 1
 
     def fail(self, *_) -> None:
         if self.fails:
