@@ -71,7 +71,7 @@ class Watch:
         self.stop()
 
     def start_for_one_step(self) -> None:
-        """Watches from now on until the whole module has gone back once."""
+        """Watches from now on until the whole module has gone back through all its forwards."""
         self.start()
         self._ends = True
 
@@ -127,7 +127,7 @@ class Watch:
             if place is None:
                 return kind.backward(part, dy, *more, **granted)
             dx = self.backward(place, dy, lambda dy: kind.backward(part, dy, *more, **granted))
-            if self._ends and part is self.module:
+            if self._ends and part is self.module and not part._saved:
                 self.stop()
             return dx
 

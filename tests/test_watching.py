@@ -113,6 +113,19 @@ def test_a_watch_for_one_step_ends_by_itself():
     watch.stop()  # twice is once
 
 
+def test_a_watch_for_one_step_waits_for_all_its_backwards():
+    net, x = deep_net(), torch.linspace(-1, 1, 20).view(5, 4)
+    watch, dy = Calls(net), torch.linspace(-2, 1, 15).view(5, 3)
+    net.zero_grad()
+    watch.start_for_one_step()
+    net.forward(x)
+    net.forward(x)
+    net.backward(dy)
+    assert type(net) is not Sequential
+    net.backward(dy)
+    assert type(net) is Sequential and len(watch.seen) == 2 * (len(watch.places) * 2 + 2)
+
+
 def test_frozen_and_thawed_parameters_are_respected_while_it_watches():
     net = deep_net()
     watch = Watch(net)

@@ -1,4 +1,4 @@
-"""Event files: their bytes are TensorBoard's own, and nothing that happens to them stops training."""
+"""Event files: their bytes are TensorBoard's own, and nothing that befalls them stops training."""
 
 import shutil
 import struct
@@ -40,10 +40,11 @@ def event_file(run: Path) -> Path:
 
 
 def steps(run: Path) -> list[int]:
-    """The steps of a run, all of whose records TensorBoard's own reader can read."""
+    """The steps of `epoch_loss` in a run that TensorBoard's own reader can read to its end."""
     loaded = [Event.FromString(raw) for raw in RawEventFileLoader(str(event_file(run))).Load()]
     assert loaded[0].file_version == "brain.Event:2"
-    return [event.step for event in loaded[1:]]
+    return [event.step for event in loaded for value in event.summary.value
+            if value.tag == "epoch_loss"]
 
 
 # ---- bytes --------------------------------------------------------------------------------------
@@ -106,7 +107,7 @@ def test_a_last_record_that_is_cut_or_overwritten_is_left_out(lost: int, tmp_pat
     for damaged in (whole[:-lost], whole[:-lost] + bytes(lost)):
         path.write_bytes(damaged)
         again = Runs(tmp_path)
-        again.add_scalar("train", "more", 1.0, 7)
+        again.add_scalar("train", "epoch_loss", 1.0, 7)
         again.close()
         assert steps(tmp_path / "train") == [0, 1, 7]
 
@@ -143,6 +144,7 @@ def test_long_epochs_are_written_by_time(tmp_path: Path, monkeypatch) -> None:
 # ---- a thousand fits ----------------------------------------------------------------------------
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs /proc to count open files")
 def test_a_thousand_fits_leave_one_file_no_thread_and_no_descriptor(tmp_path: Path) -> None:
     model = compiled()
@@ -154,8 +156,8 @@ def test_a_thousand_fits_leave_one_file_no_thread_and_no_descriptor(tmp_path: Pa
         most_threads = max(most_threads, threading.active_count())
         most_opened = max(most_opened, open_files())
     assert (most_threads, most_opened) == (threads, opened)
-    assert files(tmp_path) == {"train": 1}
-    assert len(steps(tmp_path / "train")) == 1001 + 10
+    assert files(tmp_path) == {"train": 1, "graph_backward": 1}
+    assert len(steps(tmp_path / "train")) == 1001
 
 
 # ---- what fails ---------------------------------------------------------------------------------
@@ -189,7 +191,7 @@ def test_a_removed_folder_is_said_once_and_training_goes_on(
 ) -> None:
     folder, plain = tmp_path / "runs", trained()
     capsys.readouterr()
-    board = TensorBoard(folder, histogram_freq, "batch")
+    board = TensorBoard(folder, histogram_freq, update_freq="batch")
     assert same(plain, trained(board, After(lambda: shutil.rmtree(folder))))
     (said,) = capsys.readouterr().err.splitlines()
     assert said.startswith(f"TensorBoard cannot write '{folder}/train/events.out")
@@ -223,7 +225,7 @@ def test_a_full_disk_is_said_once_and_training_goes_on(
         def on_epoch_end(self, epoch, logs=None) -> None:
             states.append(board.state_dict())
 
-    board = TensorBoard(tmp_path, 1, "batch")
+    board = TensorBoard(tmp_path, 1, update_freq="batch")
     assert same(trained(), trained(Asks(), board))
     (said,) = capsys.readouterr().err.splitlines()
     assert "No space left on device" in said and len(states) == 3
@@ -235,17 +237,17 @@ def test_a_disk_that_fills_up_keeps_whole_records(tmp_path: Path) -> None:
         import resource
         from tests.callbacks.test_tensorboard_files import *
         plain = trained()
-        resource.setrlimit(resource.RLIMIT_FSIZE, (6000, 6000))
-        board = TensorBoard({str(tmp_path)!r}, 1, "batch")
+        resource.setrlimit(resource.RLIMIT_FSIZE, (8000, 8000))
+        board = TensorBoard({str(tmp_path)!r}, update_freq="batch")
         fit(compiled(), board, epochs=40)
-        assert same(plain, trained(TensorBoard({str(tmp_path)!r}, 1, "batch")))
+        assert same(plain, trained(board))
     """
     command = [sys.executable, "-W", "error", "-c", textwrap.dedent(program)]
     child = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=LIMIT)
     assert child.returncode == 0, child.stderr
     assert child.stderr.count("File too large") == 2  # once in each fit
     assert steps(tmp_path / "train")
-    assert 0 < event_file(tmp_path / "train").stat().st_size <= 6000
+    assert 0 < event_file(tmp_path / "train").stat().st_size <= 8000
 
 
 def test_an_error_while_closing_or_syncing_is_said(

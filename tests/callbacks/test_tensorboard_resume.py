@@ -6,19 +6,23 @@ from pathlib import Path
 import pytest
 from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
 
+from kerasish import Model
 from kerasish.callbacks import Callback, TensorBoard
+from kerasish.layers import Dropout, Linear, Tanh
+from kerasish.optimizers import SGD
 from tests.callbacks.stopped import Dies, killed_and_started_again
 from tests.callbacks.test_tensorboard import compiled, data, fit
 
 
-def points(run: Path) -> list[tuple[str, int, float]]:
-    """All scalars of a run: tag, step and value, sorted."""
+def points(run: Path) -> list[tuple[str, int, float | bytes]]:
+    """All scalars and histograms of a run: tag, step and value, sorted."""
     found = []
     for path in run.iterdir():
         for event in EventFileLoader(str(path)).Load():
-            found += [(value.tag, event.step, value.tensor.float_val[0])
+            found += [(value.tag, event.step,
+                       value.tensor.tensor_content or value.tensor.float_val[0])
                       for value in event.summary.value
-                      if value.metadata.plugin_data.plugin_name == "scalars"]
+                      if value.metadata.plugin_data.plugin_name in ("scalars", "histograms")]
     return sorted(found)
 
 
@@ -39,6 +43,34 @@ def test_a_run_started_again_has_each_step_once(dies, save_freq, update_freq, tm
         whole = points(tmp_path / "whole" / "runs" / run)
         assert points(tmp_path / "again" / "runs" / run) == whole
         assert [step for tag, step, _ in whole if tag == "epoch_loss"] == list(range(5))
+
+
+@pytest.mark.parametrize("every", [1, 2])
+@pytest.mark.parametrize("accumulated", [None, 3])
+@pytest.mark.parametrize(("dies", "save_freq"), [
+    (Dies(2), "epoch"), (Dies(2, batch=2), "epoch"), (Dies(2, batch=2), 1), (Dies(2, batch=3), 3),
+    (Dies(0, batch=1), 1),
+], ids=["after an epoch", "within an epoch", "by batch", "by three", "in the first epoch"])
+def test_histograms_of_a_run_started_again_are_the_same_to_the_bit(
+    dies, save_freq, accumulated, every, tmp_path: Path
+) -> None:
+    models = []
+
+    def train(callbacks: list[Callback], folder: Path = tmp_path / "again") -> None:
+        model = Model(Linear(3), Tanh(), Dropout(0.2), Linear(1), device="cpu")
+        model.compile(SGD(0.1, gradient_accumulation_steps=accumulated), "mse")
+        models.append(model)
+        fit(model, TensorBoard(folder / "runs", every), *callbacks, epochs=5, seed=1)
+
+    train([], tmp_path / "whole")
+    killed_and_started_again(train, tmp_path / "again", dies, save_freq)
+    whole = points(tmp_path / "whole" / "runs" / "train")
+    assert points(tmp_path / "again" / "runs" / "train") == whole
+    steps = list(range(0, 5, every))
+    for tag in ("0.weight/gradient/histogram", "1/activation/histogram", "0/update_ratio"):
+        assert [step for each, step, _ in whole if each == tag] == steps
+    for one, other in zip(models[0].weights, models[-1].weights, strict=True):
+        assert one.equal(other)
 
 
 def test_its_files_can_be_told_from_others(tmp_path: Path) -> None:
