@@ -182,7 +182,7 @@ class Inspectable:
             >>> model.compile("sgd", loss="mse")
             >>> report = model.profile([[0.0], [1.0]], [[1.0], [0.0]])
             >>> [row.name for row in report.rows if row.path]
-            ['0 Linear(1, 8)', '1 Tanh()', '2 Linear(8, 1)']
+            ['0 Linear(8)', '1 Tanh()', '2 Linear(1)']
         """
         return insight.profile(self, x, y, sample_weight, repeats)
 
