@@ -47,6 +47,40 @@ def curves(panels: Sequence[Panel]) -> Any:
     return figure
 
 
+def sweep(
+    rates: Sequence[float], losses: Sequence[float], smoothed: Sequence[float],
+    suggestion: float | None,
+) -> Any:
+    """Draws the losses of a learning-rate range test, and the rate that is suggested.
+
+    What explodes leaves the picture at its top.
+
+    Raises: ImportError without matplotlib, saying how to install it.
+
+    Args:
+        rates: as many as losses, growing.
+        losses: of single batches; the last ones may not be finite.
+        smoothed: their running average, as long or shorter.
+        suggestion: a rate, or None.
+
+    Returns: a `matplotlib.figure.Figure`.
+    """
+    figure = _figure(width=6.4, height=3.6)
+    axes = figure.add_subplot()
+    axes.plot(rates, losses, color=_COLORS[0], linewidth=0.8, alpha=0.35, label="each batch")
+    axes.plot(rates[: len(smoothed)], smoothed, color=_COLORS[0], linewidth=1.8, label="smoothed")
+    if suggestion is not None:
+        axes.axvline(suggestion, color=_COLORS[1], linewidth=1.4, linestyle="--",
+                     label=f"suggestion, {suggestion:.2g}")
+    axes.set_xscale("log")
+    if smoothed:
+        low, start = min(smoothed), smoothed[0]
+        room = max(start - low, 0.1 * abs(low), 1e-9)
+        axes.set_ylim(low - 0.3 * room, start + 0.8 * room)
+    _dress(axes, "learning rate", "loss")
+    return figure
+
+
 def save_picture(who: str, figure: Any, path: FilePath) -> None:
     """Writes a picture in the format that its name says, whole or not at all.
 
@@ -94,9 +128,14 @@ def _draw(axes: Any, panel: Panel) -> None:
         axes.set_yscale("log")
     drawn = [epoch for epochs, _ in panel.lines.values() for epoch in epochs] or [1]
     axes.set_xlim(min(drawn) - 0.5, max(drawn) + 0.5)  # no tick at an epoch 0
-    axes.set_xlabel("epoch", color=_INK)
-    axes.set_ylabel(panel.name, color=_INK)
     axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1, steps=[1, 2, 5, 10])
+    _dress(axes, "epoch", panel.name)
+
+
+def _dress(axes: Any, x: str, y: str) -> None:
+    """What all panels look like."""
+    axes.set_xlabel(x, color=_INK)
+    axes.set_ylabel(y, color=_INK)
     axes.grid(color=_GREY, linewidth=0.6)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
