@@ -132,6 +132,7 @@ def test_sizes_double_up_to_the_number_of_samples_or_what_is_asked_for() -> None
 
 def test_a_module_that_needs_more_samples_gets_them() -> None:
     assert sizes(find_batch_size(compiled(BatchNorm1d(), Linear(1)), X, Y, most=8)) == [2, 4, 8]
+    assert sizes(find_batch_size(compiled(BatchNorm1d(), Linear(1)), X[:1], Y[:1])) == [2]
 
 
 def test_speed_is_samples_over_the_time_of_a_step(work) -> None:

@@ -13,6 +13,7 @@ from kerasish.insight.live_bytes import LiveBytes, lasting
 from kerasish.insight.stopwatch import clock_of
 from kerasish.insight.table import in_units, table, wrapped
 from kerasish.insight.twin import twin
+from kerasish.module import Module
 from kerasish.progress import counted
 from kerasish.training import mode
 from kerasish.trees import batch_size
@@ -146,7 +147,7 @@ def find_batch_size(
         >>> x = torch.linspace(-1, 1, 64).view(64, 1)
         >>> found = find_batch_size(model, x, x ** 2, budget=5000)
         >>> [row.batch_size for row in found.rows if row.batch_size < 32], found.largest
-        ([1, 2, 4, 8, 16], 47)
+        ([1, 2, 4, 8, 16], 37)
     """
     who = "find_batch_size"
     if budget is not None:
@@ -158,7 +159,7 @@ def find_batch_size(
         arrays = Arrays(x, y, sample_weight, who)
         copied._make_ready(who, ArraySource(arrays, max(1, len(arrays)), who=who))
         search = _Search(copied, arrays, budget)
-        sizes = search.sizes(most or min(len(arrays), _UP_TO))
+        sizes = search.sizes(search.checked(most))
         rows = sorted(counted(sizes, "Batch sizes"))
         return BatchSizes(rows, len(arrays), budget, search.too_large)
 
@@ -173,9 +174,24 @@ class _Search:
         """The smallest size that is known not to fit."""
         self._bytes: dict[int, int] = {}
 
+    def checked(self, most: int | None) -> int:
+        """Hands the largest size to try back, if every module takes batches of it."""
+        part = self._neediest
+        if most is None:
+            return max(part.least_batch, min(len(self.arrays), _UP_TO))
+        if most < part.least_batch:
+            raise ValueError(f"find_batch_size(most) expects {part.least_batch} or more, for "
+                             f"{part!r}; got {most}. None is as many as there are samples.")
+        return most
+
+    @property
+    def _neediest(self) -> Module:
+        parts: list[Module] = list(self.model.module.modules())
+        return max(parts, key=lambda part: part.least_batch)
+
     def sizes(self, most: int) -> Iterator[BatchSize]:
         """Those that fit, as they are found."""
-        size, fits = max(part.least_batch for part in self.model.module.modules()), 0
+        size, fits = self._neediest.least_batch, 0
         while size <= most:
             row = self.measured(size)
             if row is None:
