@@ -76,7 +76,7 @@ def test_the_largest_size_that_memory_is_left_for_is_found(error) -> None:
     model = compiled(Linear(1), Bounded(21, error))
     found = find_batch_size(model, X, Y)
     assert sizes(found) == [1, 2, 4, 8, 16, 21] and (found.largest, found.too_large) == (21, 22)
-    assert max(model.module[1].tried) == 32, "doubled at most once too often"
+    assert {*model.module[1].tried} == {1, 2, 4, 8, 16, 32, 24, 20, 22, 21}
 
 
 def test_another_error_is_not_taken_for_a_lack_of_memory() -> None:
@@ -128,6 +128,29 @@ def test_sizes_double_up_to_the_number_of_samples_or_what_is_asked_for() -> None
     assert sizes(find_batch_size(model, X, Y, most=5)) == [1, 2, 4, 5]
     found = find_batch_size(model, X, Y, most=100)  # samples come again
     assert sizes(found) == [1, 2, 4, 8, 16, 32, 64, 100] and found.largest is None
+
+
+def test_it_trains_on_all_samples_and_again_on_the_first_ones() -> None:
+    seen: dict[int, torch.Tensor] = {}
+
+    class Spy(Tanh):
+        def forward(self, x):
+            assert self.training
+            seen[len(x)] = x.clone()
+            return super().forward(x)
+
+    find_batch_size(compiled(Spy(), Linear(1)), X, Y, most=50)
+    assert torch.equal(seen[32], X[:32]) and torch.equal(seen[50], torch.cat([X, X[:10]]))
+
+
+def test_what_a_step_without_memory_has_saved_is_let_go() -> None:
+    class Below(Bounded):
+        def forward(self, x):
+            assert not self._saved
+            return super().forward(x)
+
+    found = find_batch_size(compiled(Linear(1), Below(1000), Bounded(21)), X, Y)
+    assert found.largest == 21
 
 
 def test_a_module_that_needs_more_samples_gets_them() -> None:
@@ -294,17 +317,28 @@ def test_what_takes_long_is_counted_on_a_terminal(
     assert ("Counting" in capsys.readouterr().out) == shows
 
 
-def test_a_bar_is_closed_and_the_error_goes_on(monkeypatch, capsys) -> None:
+def test_a_bar_is_closed_and_the_error_goes_on(monkeypatch) -> None:
     def items():
         yield 1
         yield 2
         raise ArithmeticError("planted")
 
+    class Bar:
+        n, open = 0, True
+
+        def update(self, more):
+            self.n += more
+
+        def close(self):
+            self.open = False
+
+    bar = Bar()
     monkeypatch.setattr(progress, "draws_bars", lambda: True)
+    monkeypatch.setattr(progress, "_bar", lambda title, total: bar)
     monkeypatch.setattr(progress, "_PATIENCE", 0.0)
     with pytest.raises(ArithmeticError, match="planted"):
         list(progress.counted(items(), "Counting", 9))
-    assert capsys.readouterr().out.endswith("\r")
+    assert bar.n == 2 and not bar.open
 
 
 def test_what_cannot_be_shown_is_done_all_the_same(monkeypatch) -> None:
