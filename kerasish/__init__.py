@@ -28,7 +28,7 @@ try:
         schedules,
     )
     from kerasish.containers import Sequential
-    from kerasish.insight import plot_model
+    from kerasish.insight import find_batch_size, lr_find, plot_model
     from kerasish.model import Model
     from kerasish.module import Module
     from kerasish.parameter import Parameter
@@ -41,8 +41,8 @@ finally:
 __version__ = "0.1.0"
 __all__ = [
     "Model", "ModelFileError", "Module", "Parameter", "Sequential", "callbacks", "constraints",
-    "containers", "datasets", "gradcheck", "initializers", "layers", "losses", "metrics",
-    "optimizers", "plot_model", "regularizers", "schedules", "set_seed",
+    "containers", "datasets", "find_batch_size", "gradcheck", "initializers", "layers", "losses",
+    "lr_find", "metrics", "optimizers", "plot_model", "regularizers", "schedules", "set_seed",
 ]
 
 

@@ -3,15 +3,18 @@
 import shutil
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from kerasish.hooks import Callback
 from kerasish.types import Logs
 
 _INTERVAL = 0.1
 """Seconds between two looks at the running means, at least."""
+_PATIENCE = 1.0
+"""Seconds after which a tool shows that it works."""
+Item = TypeVar("Item")
 
 
 class ProgressLine(Callback):
@@ -136,6 +139,27 @@ class ProgressLine(Callback):
         except Exception:
             self.params = {**self.params, "verbose": 0}
             self._bar, self._next_look = None, sys.maxsize
+
+
+def counted(items: Iterable[Item], title: str, total: int | None = None) -> Iterator[Item]:
+    """The items one by one; where it takes longer than a second a bar counts them, if it can.
+
+    Example:
+        >>> sum(counted([1, 2, 3], "Adding", 3))
+        6
+    """
+    began, bar = time.perf_counter(), None
+    try:
+        for number, item in enumerate(items):
+            yield item
+            if time.perf_counter() - began > _PATIENCE and draws_bars():
+                with suppress(Exception):  # what cannot be shown is done all the same
+                    bar = bar or _bar(title, total)
+                    bar.update(number + 1 - bar.n)
+    finally:
+        if bar is not None:
+            with suppress(Exception):
+                bar.close()
 
 
 def check_verbose(who: str, verbose: str | int) -> int:

@@ -1,8 +1,10 @@
 """Functions of a model that show what it is and does, and leave no trace in it."""
 
+from kerasish.insight.batch_size import BatchSizes, find_batch_size
 from kerasish.insight.check import CheckReport, CheckRow, check
 from kerasish.insight.explain import explain
 from kerasish.insight.explanation import ExplainedStep, Explanation
+from kerasish.insight.learning_rate import LearningRates, lr_find
 from kerasish.insight.pictures import plot_confusion_matrix, plot_decision_boundary
 from kerasish.insight.plotting import plot_model
 from kerasish.insight.profile import profile
@@ -12,16 +14,20 @@ from kerasish.insight.sample_norms import SampleNorms, per_sample_gradient_norms
 from kerasish.insight.summary import print_summary, summary
 
 __all__ = [
+    "BatchSizes",
     "CheckReport",
     "CheckRow",
     "ExplainedStep",
     "Explanation",
+    "LearningRates",
     "Profile",
     "ProfileRow",
     "Replay",
     "SampleNorms",
     "check",
     "explain",
+    "find_batch_size",
+    "lr_find",
     "per_sample_gradient_norms",
     "plot_confusion_matrix",
     "plot_decision_boundary",

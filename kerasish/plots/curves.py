@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from kerasish.plots.figure import COLORS, GREY, INK, new_figure
+from kerasish.plots.figure import COLORS, dress, new_figure
 
 Line = tuple[Sequence[float], Sequence[float]]
 
@@ -57,16 +57,8 @@ def _draw(axes: Any, panel: Panel) -> None:
         axes.set_yscale("log")
     drawn = [epoch for epochs, _ in panel.lines.values() for epoch in epochs] or [1]
     axes.set_xlim(min(drawn) - 0.5, max(drawn) + 0.5)  # no tick at an epoch 0
-    axes.set_xlabel("epoch", color=INK)
-    axes.set_ylabel(panel.name, color=INK)
     axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1, steps=[1, 2, 5, 10])
-    axes.grid(color=GREY, linewidth=0.6)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color(INK)
-    axes.tick_params(which="both", colors=INK)
-    if len(axes.lines) > 1:
-        axes.legend(frameon=False, labelcolor=INK)
+    dress(axes, "epoch", panel.name)
 
 
 def _spans_decades(panel: Panel) -> bool:

@@ -27,6 +27,19 @@ def new_figure(width: float, height: float) -> Any:
     return figure
 
 
+def dress(axes: Any, x: str, y: str) -> None:
+    """Names the axes, and makes them look as in all curves."""
+    axes.set_xlabel(x, color=INK)
+    axes.set_ylabel(y, color=INK)
+    axes.grid(color=GREY, linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color(INK)
+    axes.tick_params(which="both", colors=INK)
+    if len(axes.lines) > 1:
+        axes.legend(frameon=False, labelcolor=INK)
+
+
 def save_picture(who: str, figure: Any, path: FilePath) -> None:
     """Writes a picture in the format that its name says, whole or not at all.
 

@@ -1,6 +1,5 @@
 """Model.profile: planted work is found in its place, the numbers add up, and no trace is left."""
 
-import copy
 import random
 import sys
 import time
@@ -18,7 +17,7 @@ from kerasish.insight.live_bytes import LiveBytes
 from kerasish.insight.stopwatch import around_phases
 from kerasish.layers import BatchNorm1d, Dropout, Embedding, Flatten, Linear, ReLU, Tanh
 from kerasish.optimizers import SGD, Adam
-from kerasish.random import global_states
+from tests.traces import everything
 
 X = torch.linspace(-1, 1, 24).view(8, 3)
 Y = X.sum(1, keepdim=True)
@@ -268,21 +267,6 @@ def test_live_bytes_agree_with_torch() -> None:
 
 
 # ---- no trace -----------------------------------------------------------------------------------
-
-
-def everything(model):
-    """All that could be changed, as values that can be compared."""
-    parts = {path: {name: repr(value) for name, value in vars(part).items()
-                    if name not in ("_forth", "_back", "_back_to_stem", "_planned_at")}
-             for path, part in model.module.named_modules()}
-    flags = {name: repr(value) for name, value in vars(model).items() if name != "metrics"}
-    states = {name: repr(value) for name, value in global_states().items()}
-    slots = repr(model.optimizer.state_dict())
-    tensors = [copy.deepcopy(each) for pair in model.module.named_parameters()
-               for each in (pair[1].data, pair[1].grad)]
-    classes = [type(part) for part in model.module.modules()]
-    return [parts, flags, states, slots, vars(model.loss).keys(), classes, repr(tensors),
-            repr(model.module.state_dict())]
 
 
 def any_model(**settings):
