@@ -34,8 +34,9 @@ def test_every_kind_is_in_its_run(tmp_path: Path) -> None:
     fit(board(tmp_path))
     kinds = {run.name: {value.metadata.plugin_data.plugin_name for _, value in events(run)}
              for run in tmp_path.iterdir()}
-    assert kinds == {"train": {"scalars", "text", "images"}, "hparams": {"hparams", "scalars"},
-                     "validation": {"scalars", "images", "pr_curves"}}
+    assert kinds["train"] >= {"scalars", "text", "images"}
+    assert kinds["validation"] == {"scalars", "images", "pr_curves"}
+    assert kinds["hparams"] == {"hparams", "scalars"}
     assert list(tmp_path.glob("train/plugins/profile/batches_2-3/*.pt.trace.json"))
 
 
