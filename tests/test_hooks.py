@@ -1,5 +1,6 @@
 """Who is told what, when, in which order; and that a hook which nobody overrides costs nothing."""
 
+import copy
 import re
 from collections.abc import Iterator
 
@@ -195,6 +196,29 @@ def test_predict_tells_its_outputs_batch_by_batch() -> None:
     for hook in ("on_predict_begin", "on_predict_batch_begin", "on_predict_batch_end",
                  "on_predict_end"):
         assert not any(recorder.logs_of(hook)), f"nothing else is told in {hook}"
+
+
+@pytest.mark.parametrize("raises", [False, True])
+def test_a_batch_of_validation_and_its_answers_are_seen_while_hooks_run(raises: bool) -> None:
+    seen, (x, y) = [], data()
+
+    class Looks(Callback):
+        def on_test_batch_end(self, batch, logs=None) -> None:
+            seen.append(self.model.tested)
+            assert copy.deepcopy(self.model).tested is None
+            if raises:
+                raise OSError("no")
+
+    model = compiled()
+    try:
+        model.evaluate(x, y, 2, 0, callbacks=Looks())
+    except OSError:
+        assert raises
+    ((x_batch, y_batch, weights), (loss, y_pred)), *_ = seen
+    assert weights is None and loss.shape == ()
+    assert torch.equal(x_batch, x[:2]) and torch.equal(y_batch, y[:2])
+    assert (y_pred.numpy() == model.predict(x[:2], verbose=0)).all()
+    assert model.tested is None and len(seen) == (1 if raises else 2)
 
 
 def test_params_tell_what_fit_knows() -> None:

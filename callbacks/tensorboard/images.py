@@ -53,7 +53,7 @@ def pictures_of(root: Module) -> Iterator[tuple[str, Tile]]:
     image = _image_shape(root.input_shape)
     layers = dict(root.named_modules())
     for path, parameter in root.named_parameters():
-        layer, weight = layers[path.rpartition(".")[0]], parameter.data
+        layer, weight = layers.get(path.rpartition(".")[0]), parameter.data
         if image and isinstance(layer, Linear) and weight.shape[1:] == (math.prod(image),):
             yield path, _filters(weight.reshape(-1, *image))
         elif weight.dim() == 4 and weight.shape[1] in (1, 3) and min(weight.shape[2:]) > 1:

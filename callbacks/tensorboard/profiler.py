@@ -29,7 +29,8 @@ class Profiler(Page):
     an error or Ctrl-C ends early are in the trace as far as they went.
 
     Args:
-        first, last: the batches of a fit, counted from 1 across its epochs.
+        first, last: the batches of a fit, counted from 1 across its epochs. With
+            steps_per_execution those that callbacks are told of together are recorded together.
     """
 
     def __init__(self, first: int, last: int) -> None:
@@ -45,20 +46,15 @@ class Profiler(Page):
         return not self._is_over and super().listens(hook)
 
     def on_train_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
-        if self._is_over or self._trace is not None:
-            return
-        if self.first <= self.batches - self._before + 1 <= self.last:
+        done = self.batches - self._before
+        next_ones = done + 1, done + int(self.model.steps_per_execution)
+        is_due = self.first <= next_ones[1] and next_ones[0] <= self.last
+        if is_due and not self._is_over and self._trace is None:
             self._from, self._trace = self.batches + 1, Trace(self.model)
 
     def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
         if self._trace is not None and self.batches - self._before >= self.last:
             self._write()
-
-    def state_dict(self) -> dict[str, Any]:
-        return {"before": self._before}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        self._before = state.get("before", self._before)
 
     def close(self) -> None:
         if self._trace is not None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
+from matplotlib.image import imread
 from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
 
 from kerasish import Model
@@ -68,6 +68,7 @@ def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
 
 def pictures(run: Path) -> dict[tuple[str, int], Any]:
     """The images of a run by tag and step, as arrays (H, W, 3) of bytes."""
-    return {(value.tag, step): np.asarray(Image.open(io.BytesIO(value.tensor.string_val[2])))
-            for step, value in events(run)
-            if value.metadata.plugin_data.plugin_name == "images"}
+    found = {(value.tag, step): imread(io.BytesIO(value.tensor.string_val[2]))
+             for step, value in events(run)
+             if value.metadata.plugin_data.plugin_name == "images"}
+    return {place: (255 * shares).round().astype(np.uint8) for place, shares in found.items()}

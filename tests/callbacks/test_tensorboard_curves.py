@@ -106,6 +106,24 @@ def test_images_may_differ_in_size_from_batch_to_batch(tmp_path: Path) -> None:
                   torch.cat([y.flatten() for _, y in batches]).numpy() == 1, torch.cat(p).numpy())
 
 
+class Reuses(Linear):
+    """Writes each output over the one before."""
+
+    memory: torch.Tensor | None = None
+
+    def forward(self, x):
+        y = super().forward(x)
+        if self.memory is None or len(self.memory) < len(y):
+            self.memory = y.clone()
+        return self.memory[: len(y)].copy_(y)
+
+
+def test_predictions_that_are_overwritten_were_looked_at_before(tmp_path: Path) -> None:
+    model = fit(*with_files(tmp_path, Curves()), layers=(Reuses(1),), validation_batch_size=10)
+    p = torch.from_numpy(model.predict(X, 60, verbose=0)).double().sigmoid().flatten().numpy()
+    require_equal(curves(tmp_path)["pr_curve", 1], YES.numpy() > 0, p)
+
+
 @pytest.mark.parametrize("block", [1, 40, 10**9])
 def test_batches_taken_in_together_count_as_they_do_alone(block, tmp_path, monkeypatch) -> None:
     monkeypatch.setattr("kerasish.callbacks.tensorboard.validation._BLOCK", block)

@@ -151,9 +151,14 @@ def test_it_leaves_training_as_it_is(tmp_path: Path) -> None:
     assert same(*states)
 
 
-@pytest.mark.parametrize("dies", [Dies(0), Dies(1, batch=1), Dies(1)],
-                         ids=["after an epoch", "within one", "after the last"])
-def test_a_run_started_again_is_one_row_that_succeeded(dies: Dies, tmp_path: Path) -> None:
+class DiesAtTheEnd(Callback):
+    def on_train_end(self, logs=None) -> None:
+        raise SystemExit
+
+
+@pytest.mark.parametrize("dies", [Dies(0), Dies(1, batch=1), Dies(1), DiesAtTheEnd()],
+                         ids=["after an epoch", "within one", "after the last", "at the end"])
+def test_a_run_started_again_is_one_row_that_succeeded(dies, tmp_path: Path) -> None:
     def train(callbacks: list[Callback]) -> None:
         fit(*with_files(tmp_path / "runs", HParams(SETTINGS)), *callbacks)
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from kerasish import Model
+from kerasish import Model, Module, Parameter
 from kerasish.callbacks import Callback
 from kerasish.callbacks.tensorboard.images import Images, pictures_of
 from kerasish.callbacks.tensorboard.pictures import captioned, enlarged, grid, padded, tile
@@ -105,6 +105,15 @@ def test_models_without_images_have_matrices_or_nothing(tmp_path: Path) -> None:
     fit(*with_files(tmp_path, Images(1)), model=model, x=torch.arange(12).view(12, 1) % 7)
     assert list(tags(tmp_path / "train")) == ["0.weight/image", "2.weight/image"]
     assert pictures_of(ReLU()) is not None and not list(pictures_of(built(ReLU())))
+
+
+def test_parameters_in_a_list_are_found_by_their_path() -> None:
+    class Two(Module):
+        def build(self, shape):
+            self.parts = [Parameter(torch.rand(3, 4)), Parameter(torch.rand(3))]
+            return shape
+
+    assert list(dict(pictures_of(built(Two())))) == ["parts.0"]
 
 
 def built(module):

@@ -75,6 +75,15 @@ def test_batches_are_counted_from_1_in_each_fit(tmp_path: Path) -> None:
     assert list(traces(tmp_path)) == ["batches_14-15", "batches_2-3"]
 
 
+@pytest.mark.parametrize(("steps", "name"), [(2, "batches_3-4"), (3, "batches_1-3"),
+                                             (4, "batches_1-4")])
+def test_batches_that_callbacks_are_told_of_at_once_come_together(steps, name, tmp_path) -> None:
+    model = compiled()
+    model.compile("adam", "mse", steps_per_execution=steps)
+    fit(*with_files(tmp_path, Profiler(3, 3)), model=model)
+    assert list(traces(tmp_path)) == [name]
+
+
 def test_batches_that_never_come_leave_nothing(tmp_path: Path) -> None:
     fit(*with_files(tmp_path, Profiler(13, 13)))
     fit().history.replay(with_files(tmp_path, Profiler(1, 1)))

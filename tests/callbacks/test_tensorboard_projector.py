@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from google.protobuf import text_format
-from tensorboard.plugins.projector.projector_config_pb2 import ProjectorConfig
+from tensorboard.plugins.projector import ProjectorConfig
+from tensorboard.plugins.projector import _text_format as text_format
 
 from kerasish import Model
 from kerasish.callbacks import Callback
