@@ -6,6 +6,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from kerasish.devices import kind_of_device
+
 _forward: Callable[..., Any] = torch.ops.aten.mkldnn_rnn_layer.default
 _backward: Callable[..., Any] = torch.ops.aten.mkldnn_rnn_layer_backward.default
 _LSTM = 2
@@ -26,7 +28,7 @@ class Kept(NamedTuple):
 
 def takes(series: Tensor) -> bool:
     """Whether the kernels can run on this."""
-    return (series.device.type == "cpu" and series.dtype == torch.float32 and series.numel() > 0
+    return (kind_of_device(series) == "cpu" and series.dtype == torch.float32 and series.numel() > 0
             and torch.backends.mkldnn.is_available())  # type: ignore[no-untyped-call]
 
 
