@@ -2,15 +2,19 @@
 """
 
 import weakref
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from kerasish.insight.memory.kernels import inner_bytes
 from kerasish.trees import leaves
+
+
+_has_kernel: Callable[[str, str], bool] = torch._C._dispatch_has_kernel_for_dispatch_key
 
 
 class Moment(NamedTuple):
@@ -28,8 +32,9 @@ class Live(TorchDispatchMode):
     of a device on which it would be.
     """
 
-    def __init__(self, apart: Iterable[Tensor] = ()) -> None:
+    def __init__(self, kind: str, apart: Iterable[Tensor] = ()) -> None:
         super().__init__()
+        self._kind = kind.upper()
         self.size = 0
         """Bytes that are alive now."""
         self.peak = Moment(0, "")
@@ -62,9 +67,10 @@ class Live(TorchDispatchMode):
     def __torch_dispatch__(
         self, operation: Any, types: Any, args: Any = (), kwargs: Any = None
     ) -> Any:
-        kwargs = kwargs or {}
-        with self:  # what is made of other operations: each of these counts
-            y = operation.decompose(*args, **kwargs)
+        kwargs, y = kwargs or {}, NotImplemented
+        if not _has_kernel(operation.name(), self._kind):
+            with self:  # it is made of other operations: each of these counts
+                y = operation.decompose(*args, **kwargs)
         if y is NotImplemented:
             y = operation(*args, **kwargs)
             for tensor in leaves(y):

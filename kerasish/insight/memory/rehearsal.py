@@ -38,9 +38,9 @@ class Rehearsal:
         training: whether the step is one of `fit`, or of `predict`.
     """
 
-    def __init__(self, model: Any, batch: Any, training: bool) -> None:
+    def __init__(self, model: Any, batch: Any, training: bool, kind: str) -> None:
         self.model, self.batch, self.training = model, batch, training
-        self.live = Live(apart=_tensors([*batch, *held_by(model)]))
+        self.live = Live(kind, apart=_tensors([*batch, *held_by(model)]))
         self.saved: dict[str, int] = {}
         self.kept = 0
         """Bytes that stay from step to step, and belong to none of the other kinds."""
