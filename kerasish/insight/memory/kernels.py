@@ -17,6 +17,8 @@ _aten = torch.ops.aten
 _select_backend: Callable[..., Any] = torch._C._select_conv_backend
 _BLOCK = 8
 """oneDNN lays down a multiple of so many channels."""
+_SCRATCH = 8216
+"""Bytes that it works in."""
 
 
 def inner_bytes(operation: Any, args: Any, results: Any) -> int:
@@ -33,33 +35,32 @@ def inner_bytes(operation: Any, args: Any, results: Any) -> int:
 
 
 def _convolution(args: Any, y: Tensor) -> int:
-    x, weight, bias, stride, padding, dilation, transposed, more, groups = args
-    backend = _backend(x, weight, stride, padding, dilation, transposed, more, groups)
+    x, weight, _, stride, _, _, transposed, _, groups = args
+    backend = _backend(x, weight, *args[3:])
     if backend == "Mkldnn":
         if _is_channels_last(x):
-            return 2 * weight.nbytes
-        copied = _blocked(x) if x.shape[1] >= _BLOCK and weight.shape[1] != groups else 0
-        return max(copied + weight.nbytes, y.nbytes)
+            return 2 * weight.nbytes + _SCRATCH
+        return max(_copied(x, y, groups) + _blocked_weight(weight), _blocked(y))
+    if backend == "MkldnnTranspose" and max(stride) > 1:
+        return 2 * y.nbytes
     if backend == "MkldnnTranspose":
-        return 2 * y.nbytes if max(stride) > 1 else max(_blocked(x) + weight.nbytes, y.nbytes)
-    if transposed:
-        return _columns(weight, y, x)
-    return _columns(weight, x, y)
+        return _blocked(x) + _blocked_weight(weight) + _blocked(y) - min(_blocked(x), y.nbytes)
+    return _columns(weight, y, x) if transposed else _columns(weight, x, y)
 
 
 def _convolution_backward(args: Any, results: Any) -> int:
-    dy, x, weight, _, stride, padding, dilation, transposed, more, groups, wanted = args
-    backend = _backend(x, weight, stride, padding, dilation, transposed, more, groups)
+    dy, x, weight, _, _, _, _, transposed, _, groups, wanted = args
+    backend = _backend(x, weight, *args[4:-1])
     if backend == "Mkldnn" and _is_channels_last(x):
         return 3 * weight.nbytes + (0 if _is_channels_last(dy) else 2 * dy.nbytes)
+    if backend == "Mkldnn" and 1 < groups < dy.shape[1]:
+        return int(dy.nbytes)
     if backend in ("Mkldnn", "MkldnnTranspose"):
         left = sum(each.nbytes for each in results if each is not None)
-        for_dx = dy.nbytes + weight.nbytes + _blocked(x) - left if wanted[0] else 0
-        copied = _blocked(x) if transposed or x.shape[1] >= _BLOCK else 0
-        return max(for_dx, dy.nbytes + copied if x.dim() < 5 else 0)
-    if transposed:
-        return _columns(weight, dy[:1], x[:1])
-    return _columns(weight, x, dy)
+        for_dx = _blocked(dy) + _blocked_weight(weight) + _blocked(x) - left if wanted[0] else 0
+        copied = _blocked(x) if transposed else _copied(x, dy, groups)
+        return max(for_dx, _blocked(dy) + copied if x.dim() < 5 else 0)
+    return _columns(weight, dy[:1], x[:1]) if transposed else _columns(weight, x, dy)
 
 
 def _backend(x: Tensor, weight: Tensor, *geometry: Any) -> str:
@@ -77,7 +78,22 @@ def _is_channels_last(x: Tensor) -> bool:
 
 def _blocked(x: Tensor) -> int:
     """A copy with its channels filled up."""
-    return x.nbytes // x.shape[1] * (-(-x.shape[1] // _BLOCK) * _BLOCK)
+    return x.nbytes // x.shape[1] * _filled(x.shape[1])
+
+
+def _blocked_weight(weight: Tensor) -> int:
+    first, second = weight.shape[:2]
+    return weight.nbytes // (first * second) * _filled(first) * _filled(second)
+
+
+def _filled(channels: int) -> int:
+    return -(-channels // _BLOCK) * _BLOCK
+
+
+def _copied(x: Tensor, y: Tensor, groups: int) -> int:
+    """The copy of x that a convolution takes: of few channels, and for groups of several, none."""
+    depthwise = x.shape[1] == y.shape[1] == groups
+    return _blocked(x) if x.shape[1] >= _BLOCK and (groups == 1 or depthwise) else 0
 
 
 def _columns(weight: Tensor, x: Tensor, y: Tensor) -> int:
@@ -113,4 +129,6 @@ _INNER: dict[Any, Callable[[Any, Any], int]] = {
     _aten.native_batch_norm_backward.default: _batch_norm_backward,
     _aten.native_group_norm_backward.default: _group_norm_backward,
     _aten.upsample_bilinear2d.default: _upsampling,
+    _aten.upsample_nearest2d.default: _upsampling,
+    _aten._upsample_nearest_exact2d.default: _upsampling,
 }

@@ -41,7 +41,9 @@ class Live(TorchDispatchMode):
         self._where = [""]
         self._highest: list[int] = [0]
         self._sizes: dict[int, int] = {}
-        self._apart = {id_of(tensor): tensor for tensor in apart}
+        self.apart = list(apart)
+        """What is not counted."""
+        self._uncounted = set(map(id_of, self.apart))
 
     @contextmanager
     def at(self, where: str) -> Iterator["Span"]:
@@ -82,7 +84,7 @@ class Live(TorchDispatchMode):
     def _count(self, tensor: Tensor) -> None:
         storage = tensor.untyped_storage()
         key, size = id_of(tensor), storage.nbytes()
-        if key in self._apart:
+        if key in self._uncounted:
             return
         if key not in self._sizes:
             weakref.finalize(storage, self._free, key)

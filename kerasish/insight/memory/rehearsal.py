@@ -14,9 +14,6 @@ from kerasish.module import Module
 from kerasish.training import mode
 from kerasish.trees import leaves
 
-_STEPS = 2
-"""The first one makes what stays from step to step: sums of metrics, rows of ones, tables."""
-
 
 class Usage(NamedTuple):
     """What a module takes."""
@@ -72,13 +69,22 @@ class Rehearsal:
             yield
 
     def _steps(self) -> None:
-        """As in the loop, what the step before has answered is there until this one answers."""
+        """Those of two updates, and what was alive during the second of them.
+
+        The first one makes what stays: sums of metrics, rows of ones, tables. As in the loop, what
+        a step has answered is there until the next one answers.
+        """
         outcome: Any = None
-        for _ in range(_STEPS):
+        for _ in range(2):
             self._spans.clear()
             self.live.begin()
             self.kept = self.live.size - sum(self._sizes(outcome))
-            outcome = self._train() if self.training else self.model.predict_step(self.batch[0])
+            for _ in range(self._batches_an_update()):
+                outcome = self._train() if self.training else self.model.predict_step(self.batch[0])
+
+    def _batches_an_update(self) -> int:
+        accumulated = self.training and self.model.optimizer.gradient_accumulation_steps
+        return accumulated or 1
 
     def _train(self) -> Any:
         outcome = self.model.train_step(*self.batch)

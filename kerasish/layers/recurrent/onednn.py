@@ -12,6 +12,8 @@ _forward: Callable[..., Any] = torch.ops.aten.mkldnn_rnn_layer.default
 _backward: Callable[..., Any] = torch.ops.aten.mkldnn_rnn_layer_backward.default
 _LSTM = 2
 """The number of the cell, among those that these kernels know."""
+_PAGE = 4096
+"""Bytes. Each vector of the workspace begins on one."""
 
 
 class Kept(NamedTuple):
@@ -49,7 +51,23 @@ def lstm(
     with torch.inference_mode(False):  # inside inference mode it would keep nothing for backward
         y, h_end, c_end, workspace = _forward(
             series, *weights, h, c, reverse, [], _LSTM, h.shape[-1], 1, True, False, False, True)
+        if series.is_meta:  # only the kernel itself knows its size, and is not asked there
+            workspace = workspace.new_empty(workspace_bytes(*series.shape, h.shape[-1]))
     return y, [h_end, c_end], Kept(series, h, c, y, h_end, c_end, workspace)
+
+
+def workspace_bytes(steps: int, samples: int, features: int, hidden: int) -> int:
+    """What the kernel keeps for backward, besides what it gives: found by measuring it."""
+    state, wide = _row(hidden), _row(max(features, hidden))
+    gates, before, after = _row(4 * hidden) * steps, wide * (steps + 1), hidden * (steps + 1)
+    vectors = [gates, *3 * [2 * before], *2 * [2 * after], state * steps]
+    return sum(-(-4 * samples * size // _PAGE) * _PAGE for size in vectors)
+
+
+def _row(numbers: int) -> int:
+    """How far apart rows of so many lie: whole cache lines, that do not fall on each other."""
+    filled = -(-numbers // 16) * 16
+    return filled if filled % 256 else filled + 16
 
 
 def lstm_backward(
