@@ -1,5 +1,6 @@
 """A batch of any size that has a shape and no numbers: made from examples, or from shapes alone."""
 
+import copy
 from typing import Any
 
 import torch
@@ -35,13 +36,12 @@ class Samples:
     def batch(self, model: Any, size: int) -> Any:
         """So many of them for a weightless model that is built: (x, y, sample weights)."""
         dtype = model._dtype()
-        x = self.x
-        if x is None:
-            x = _taken(model, mapped_shapes(lambda shape: torch.empty(1, *shape), self.shape))
-        y = self.y
-        if y is None and model.compiled:
-            y = _targets(model.loss, model.module.build(self.shape))
-        batch = placed("meta", dtype, (x, y, self.sample_weight))
+        if self.x is None:
+            ones = mapped_shapes(lambda shape: torch.empty(1, *shape), self.shape)
+            self.x = _taken(model, ones)
+        if self.y is None and model.compiled:
+            self.y = _targets(model.loss, model.module.build(self.shape))
+        batch = placed("meta", dtype, (self.x, self.y, self.sample_weight))
         return mapped(lambda part: part.new_empty(size, *part.shape[1:]), batch)
 
 
@@ -54,10 +54,11 @@ def _seen(arrays: Arrays) -> Any:
 def _taken(model: Any, x: Any) -> Any:
     """x as numbers, or as integers where the model takes nothing else: an Embedding, say."""
     whole = mapped(torch.Tensor.long, x)
+    module = copy.deepcopy(model.module).eval()  # it binds no calls of the one to be watched
     for each in (placed("meta", model._dtype(), (x, None, None))[0], whole):
         try:
-            with model.evaluating():
-                model.module.forward(each)
+            with module.inference():
+                module.forward(each)
         except Exception:  # what is wrong with both is said when the step is gone through
             continue
         return each

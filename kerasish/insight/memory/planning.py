@@ -99,7 +99,7 @@ def _bytes(tensors: Any) -> int:
 
 def _has_row(path: str, module: Module, gone: Rehearsal) -> bool:
     """A container has none, unless it holds something itself."""
-    is_leaf = next(module.children(), None) is None
+    is_leaf = module.built and next(module.children(), None) is None
     return is_leaf or any(values(module, Parameter)) or gone.saved.get(path, 0) > 0
 
 
@@ -108,7 +108,8 @@ def _row(path: str, module: Module, gone: Rehearsal) -> Row:
     usage = gone.usage(path)
     there = _around(gone)
     forward, backward = (size + there if size else 0 for size in (usage.forward, usage.backward))
-    return Row(named(path, module), module.output_shape, own, gone.saved.get(path, 0),
+    shape = module.output_shape if module.built else ()
+    return Row(named(path, module), shape, own, gone.saved.get(path, 0),
                usage.workspace, forward, backward)
 
 
