@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from kerasish.devices import kind_of_device
+from kerasish.layers.recurrent.onednn import row_length
 
 _aten = torch.ops.aten
 _select_backend: Callable[..., Any] = torch._C._select_conv_backend
@@ -123,11 +124,29 @@ def _upsampling(args: Any, y: Tensor) -> int:
     return 0 if _is_channels_last(x) else int(x.nbytes + y.nbytes)
 
 
+def _lstm(args: Any, results: Any) -> int:
+    """The gates of all steps, and the weights in other rows."""
+    x, weight_ih, weight_hh = args[:3]
+    steps, samples, _ = x.shape
+    row, columns = row_length(len(weight_ih)), weight_ih.shape[1] + weight_hh.shape[1]
+    states = 2 * row_length(weight_hh.shape[1])
+    return 4 * (samples * (steps * row + states) + row * columns) + _SCRATCH
+
+
+def _lstm_backward(args: Any, results: Any) -> int:
+    """The gradients of the weights in rows of oneDNN's, too, where those are longer."""
+    sizes = [weight.shape[1] for weight in args[1:3]]
+    longer = sum(row_length(size) for size in sizes if row_length(size) != size)
+    return _lstm(args, results) + 4 * longer * len(args[1])
+
+
 _INNER: dict[Any, Callable[[Any, Any], int]] = {
     _aten.convolution.default: _convolution,
     _aten.convolution_backward.default: _convolution_backward,
     _aten.native_batch_norm_backward.default: _batch_norm_backward,
     _aten.native_group_norm_backward.default: _group_norm_backward,
+    _aten.mkldnn_rnn_layer.default: _lstm,
+    _aten.mkldnn_rnn_layer_backward.default: _lstm_backward,
     _aten.upsample_bilinear2d.default: _upsampling,
     _aten.upsample_nearest2d.default: _upsampling,
     _aten._upsample_nearest_exact2d.default: _upsampling,

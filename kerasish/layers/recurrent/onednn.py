@@ -58,13 +58,13 @@ def lstm(
 
 def workspace_bytes(steps: int, samples: int, features: int, hidden: int) -> int:
     """What the kernel keeps for backward, besides what it gives: found by measuring it."""
-    state, wide = _row(hidden), _row(max(features, hidden))
-    gates, before, after = _row(4 * hidden) * steps, wide * (steps + 1), hidden * (steps + 1)
+    state, wide = row_length(hidden), row_length(max(features, hidden))
+    gates, before, after = row_length(4 * hidden) * steps, wide * (steps + 1), hidden * (steps + 1)
     vectors = [gates, *3 * [2 * before], *2 * [2 * after], state * steps]
     return sum(-(-4 * samples * size // _PAGE) * _PAGE for size in vectors)
 
 
-def _row(numbers: int) -> int:
+def row_length(numbers: int) -> int:
     """How far apart rows of so many lie: whole cache lines, that do not fall on each other."""
     filled = -(-numbers // 16) * 16
     return filled if filled % 256 else filled + 16
