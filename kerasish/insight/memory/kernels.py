@@ -6,7 +6,7 @@ devices nothing is known: what cuDNN takes is not counted.
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -35,41 +35,85 @@ def inner_bytes(operation: Any, args: Any, results: Any) -> int:
 # kernels, for small inputs and other types, write out what each element of y is the product of.
 
 
+class _Convolution(NamedTuple):
+    """The arguments of both directions."""
+
+    x: Tensor
+    weight: Tensor
+    stride: list[int]
+    padding: list[int]
+    dilation: list[int]
+    transposed: bool
+    output_padding: list[int]
+    groups: int
+
+    @property
+    def backend(self) -> str:
+        """The kernels that torch takes for it: which ones, shapes and types decide."""
+        x, weight = (torch.empty((), dtype=each.dtype, device="cpu").expand(each.shape)
+                     for each in self[:2])
+        name = str(_select_backend(x, weight, None, *self[2:])).rsplit(".")[-1]
+        return "MkldnnTranspose" if name == "???" else name  # torch has not given it a name
+
+    def copies(self, channels: int) -> bool:
+        """Whether x, of so many channels, is copied into blocks."""
+        in_group = channels // self.groups
+        depthwise = in_group == 1 == self.weight.shape[1] and len(self.weight) == channels
+        return depthwise or (in_group >= _BLOCK and in_group % _BLOCK == 0)
+
+    def columns(self, x: Tensor, y: Tensor) -> int:
+        """The elements of x under the kernel, for each place of y; of single elements, x is that.
+        """
+        window = math.prod(self.weight.shape[2:])
+        places = x.shape[0] * math.prod(y.shape[2:])
+        laid = self.weight.nbytes if _is_channels_last(self.x) else 0
+        return laid + (0 if window == 1 else places * x.shape[1] * window * x.itemsize)
+
+
 def _convolution(args: Any, y: Tensor) -> int:
-    x, weight, _, stride, _, _, transposed, _, groups = args
-    backend = _backend(x, weight, *args[3:])
+    x, weight, _, *geometry = args
+    conv = _Convolution(x, weight, *geometry)
+    backend = conv.backend
+    if backend == "Mkldnn" and _is_channels_last(x):
+        return 2 * weight.nbytes + _SCRATCH
     if backend == "Mkldnn":
-        if _is_channels_last(x):
-            return 2 * weight.nbytes + _SCRATCH
-        return max(_copied(x, y, groups) + _blocked_weight(weight), _blocked(y))
-    if backend == "MkldnnTranspose" and max(stride) > 1:
+        copied = _blocked(x) if conv.copies(x.shape[1]) else 0
+        return max(copied + _blocked_weight(weight), _blocked(y))
+    if backend == "MkldnnTranspose" and max(conv.stride) > 1:
         return 2 * y.nbytes
     if backend == "MkldnnTranspose":
         return _blocked(x) + _blocked_weight(weight) + _blocked(y) - min(_blocked(x), y.nbytes)
-    return _columns(weight, y, x) if transposed else _columns(weight, x, y)
+    return conv.columns(y, x) if conv.transposed else conv.columns(x, y)
 
 
 def _convolution_backward(args: Any, results: Any) -> int:
-    dy, x, weight, _, _, _, _, transposed, _, groups, wanted = args
-    backend = _backend(x, weight, *args[4:-1])
+    dy, x, weight, _, *geometry, wanted = args
+    conv = _Convolution(x, weight, *geometry)
+    backend = conv.backend
     if backend == "Mkldnn" and _is_channels_last(x):
         return 3 * weight.nbytes + (0 if _is_channels_last(dy) else 2 * dy.nbytes)
-    if backend == "Mkldnn" and 1 < groups < dy.shape[1]:
+    if backend == "Mkldnn" and not (conv.groups == 1 or conv.copies(x.shape[1])):
         return int(dy.nbytes)
     if backend in ("Mkldnn", "MkldnnTranspose"):
         left = sum(each.nbytes for each in results if each is not None)
-        for_dx = _blocked(dy) + _blocked_weight(weight) + _blocked(x) - left if wanted[0] else 0
-        copied = _blocked(x) if transposed else _copied(x, dy, groups)
-        return max(for_dx, _blocked(dy) + copied if x.dim() < 5 else 0)
-    return _columns(weight, dy[:1], x[:1]) if transposed else _columns(weight, x, dy)
+        for_dx = _for_dx(conv, dy) - left if wanted[0] else 0
+        return max(for_dx, _for_dw(conv, dy))
+    return conv.columns(dy[:1], x[:1]) if conv.transposed else conv.columns(x, dy)
 
 
-def _backend(x: Tensor, weight: Tensor, *geometry: Any) -> str:
-    """The kernels that torch takes for such a convolution; it looks at shapes and types alone."""
-    x, weight = (torch.empty((), dtype=each.dtype, device="cpu").expand(each.shape)
-                 for each in (x, weight))
-    name = str(_select_backend(x, weight, None, *geometry)).rsplit(".")[-1]
-    return "MkldnnTranspose" if name == "???" else name  # torch has not given it a name
+def _for_dx(conv: _Convolution, dy: Tensor) -> int:
+    """dx included."""
+    x, weight = conv.x, _blocked_weight(conv.weight)
+    if not conv.transposed and max(conv.stride) > 1:
+        return int(max(dy.nbytes + weight + x.nbytes + 8 * _SCRATCH, 3 * x.nbytes))
+    return _blocked(dy) + weight + _blocked(x)
+
+
+def _for_dw(conv: _Convolution, dy: Tensor) -> int:
+    x = conv.x
+    if max(conv.dilation) > 1 or (x.dim() == 5 and max(conv.padding) and not conv.transposed):
+        return 0
+    return _blocked(dy) + (_blocked(x) if conv.transposed or conv.copies(x.shape[1]) else 0)
 
 
 def _is_channels_last(x: Tensor) -> bool:
@@ -89,19 +133,6 @@ def _blocked_weight(weight: Tensor) -> int:
 
 def _filled(channels: int) -> int:
     return -(-channels // _BLOCK) * _BLOCK
-
-
-def _copied(x: Tensor, y: Tensor, groups: int) -> int:
-    """The copy of x that a convolution takes: of few channels, and for groups of several, none."""
-    depthwise = x.shape[1] == y.shape[1] == groups
-    return _blocked(x) if x.shape[1] >= _BLOCK and (groups == 1 or depthwise) else 0
-
-
-def _columns(weight: Tensor, x: Tensor, y: Tensor) -> int:
-    """The elements of x under the kernel, for each place of y; of single elements, x is that."""
-    window = math.prod(weight.shape[2:])
-    places = x.shape[0] * math.prod(y.shape[2:])
-    return 0 if window == 1 else places * x.shape[1] * window * x.itemsize
 
 
 # ---- others -------------------------------------------------------------------------------------
