@@ -52,7 +52,7 @@ def _seen(arrays: Arrays) -> Any:
 
 
 def _taken(model: Any, x: Any) -> Any:
-    """x as numbers, or as integers where the model takes nothing else: an Embedding, say."""
+    """Numbers, or integers where the model takes nothing else: an Embedding, say."""
     whole = mapped(torch.Tensor.long, x)
     module = copy.deepcopy(model.module).eval()  # it binds no calls of the one to be watched
     for each in (placed("meta", model._dtype(), (x, None, None))[0], whole):

@@ -62,12 +62,11 @@ class _Convolution(NamedTuple):
         return depthwise or (in_group >= _BLOCK and in_group % _BLOCK == 0)
 
     def columns(self, x: Tensor, y: Tensor) -> int:
-        """The elements of x under the kernel, for each place of y; of single elements, x is that.
-        """
+        """The elements of x under the kernel, for each place of y; under a single one, it is x."""
         window = math.prod(self.weight.shape[2:])
         places = x.shape[0] * math.prod(y.shape[2:])
         laid = self.weight.nbytes if _is_channels_last(self.x) else 0
-        return laid + (0 if window == 1 else places * x.shape[1] * window * x.itemsize)
+        return int(laid + (0 if window == 1 else places * x.shape[1] * window * x.itemsize))
 
 
 def _convolution(args: Any, y: Tensor) -> int:
@@ -78,7 +77,7 @@ def _convolution(args: Any, y: Tensor) -> int:
         return 2 * weight.nbytes + _SCRATCH
     if backend == "Mkldnn":
         copied = _blocked(x) if conv.copies(x.shape[1]) else 0
-        return max(copied + _blocked_weight(weight), _blocked(y))
+        return int(max(copied + _blocked_weight(weight), _blocked(y)))
     if backend == "MkldnnTranspose" and max(conv.stride) > 1:
         return 2 * y.nbytes
     if backend == "MkldnnTranspose":
@@ -91,7 +90,7 @@ def _convolution_backward(args: Any, results: Any) -> int:
     conv = _Convolution(x, weight, *geometry)
     backend = conv.backend
     if backend == "Mkldnn" and _is_channels_last(x):
-        return 3 * weight.nbytes + (0 if _is_channels_last(dy) else 2 * dy.nbytes)
+        return int(3 * weight.nbytes) + (0 if _is_channels_last(dy) else 2 * dy.nbytes)
     if backend == "Mkldnn" and not (conv.groups == 1 or conv.copies(x.shape[1])):
         return int(dy.nbytes)
     if backend in ("Mkldnn", "MkldnnTranspose"):
@@ -102,7 +101,7 @@ def _convolution_backward(args: Any, results: Any) -> int:
 
 
 def _for_dx(conv: _Convolution, dy: Tensor) -> int:
-    """dx included."""
+    """While it makes dx, which counts here."""
     x, weight = conv.x, _blocked_weight(conv.weight)
     if not conv.transposed and max(conv.stride) > 1:
         return int(max(dy.nbytes + weight + x.nbytes + 8 * _SCRATCH, 3 * x.nbytes))
@@ -110,6 +109,7 @@ def _for_dx(conv: _Convolution, dy: Tensor) -> int:
 
 
 def _for_dw(conv: _Convolution, dy: Tensor) -> int:
+    """While it makes dW."""
     x = conv.x
     if max(conv.dilation) > 1 or (x.dim() == 5 and max(conv.padding) and not conv.transposed):
         return 0
@@ -161,7 +161,7 @@ def _lstm(args: Any, results: Any) -> int:
     steps, samples, _ = x.shape
     row, columns = row_length(len(weight_ih)), weight_ih.shape[1] + weight_hh.shape[1]
     states = 2 * row_length(weight_hh.shape[1])
-    return 4 * (samples * (steps * row + states) + row * columns) + _SCRATCH
+    return int(4 * (samples * (steps * row + states) + row * columns)) + _SCRATCH
 
 
 def _lstm_backward(args: Any, results: Any) -> int:

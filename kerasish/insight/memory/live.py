@@ -1,5 +1,4 @@
-"""Counts the bytes of all tensors that are alive, operation by operation, and where they are most.
-"""
+"""Counts the bytes of all tensors that are alive, operation by operation."""
 
 import weakref
 from collections.abc import Callable, Iterable, Iterator
@@ -13,7 +12,6 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from kerasish.insight.memory.kernels import inner_bytes
 from kerasish.trees import leaves
 
-
 _has_kernel: Callable[[str, str], bool] = torch._C._dispatch_has_kernel_for_dispatch_key
 
 
@@ -24,7 +22,7 @@ class Moment(NamedTuple):
     where: str
 
 
-class Live(TorchDispatchMode):
+class Live(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Inside the block each storage counts from the operation that makes it until it is freed.
 
     Only what operations inside the block make is counted: what was there before is not, nor are
@@ -33,7 +31,7 @@ class Live(TorchDispatchMode):
     """
 
     def __init__(self, kind: str, apart: Iterable[Tensor] = ()) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self._kind = kind.upper()
         self.size = 0
         """Bytes that are alive now."""
@@ -115,4 +113,4 @@ class Span:
 
 def id_of(tensor: Tensor) -> int:
     """The same for all views of one memory."""
-    return tensor.untyped_storage()._cdata
+    return int(tensor.untyped_storage()._cdata)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from kerasish.insight.memory.declared import stands_in
-from kerasish.insight.memory.live import Live, Moment, Span, id_of
+from kerasish.insight.memory.live import Live, Span, id_of
 from kerasish.module import Module
 from kerasish.training import mode
 from kerasish.trees import leaves

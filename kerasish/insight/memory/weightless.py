@@ -1,5 +1,4 @@
-"""A model without weights: all of it that matters for memory, the shapes, and none of the numbers.
-"""
+"""A model without its numbers: its shapes, which are all that memory depends on."""
 
 import copy
 import gc
