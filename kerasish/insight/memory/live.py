@@ -72,7 +72,7 @@ class Live(TorchDispatchMode):  # type: ignore[no-untyped-call]
             with self:  # it is made of other operations: each of these counts
                 y = operation.decompose(*args, **kwargs)
         if y is NotImplemented:
-            y = operation(*args, **kwargs)
+            y = _done(operation, args, kwargs)
             for tensor in leaves(y):
                 if isinstance(tensor, Tensor):
                     self._count(tensor)
@@ -97,6 +97,16 @@ class Live(TorchDispatchMode):  # type: ignore[no-untyped-call]
             self._highest[-1] = size
         if size > self.peak.size:
             self.peak = Moment(size, self._where[-1])
+
+
+def _done(operation: Any, args: Any, kwargs: Any) -> Any:
+    """What an operation gives; one in place that the meta device has not would make nothing."""
+    try:
+        return operation(*args, **kwargs)
+    except NotImplementedError:
+        if not operation.name().split(".")[0].endswith("_"):
+            raise
+        return args[0] if operation._schema.returns else None
 
 
 class Span:

@@ -27,7 +27,7 @@ def in_bytes(who: str, amount: Any) -> int:
                              "'7.5 GiB', for instance.")
         number, unit = found.groups()
         if unit not in _UNITS:
-            raise ValueError(f"{who} expects one of the units {', '.join(_UNITS)}; got {unit!r}. "
+            raise ValueError(f"{who} expects a unit of memory; got {unit!r}. "
                              f"{nearest(unit, _UNITS)}")
         size: Any = float(number) * _UNITS[unit]
     elif isinstance(amount, Real) and not isinstance(amount, bool):
