@@ -18,6 +18,8 @@ _aten = torch.ops.aten
 _select_backend: Callable[..., Any] = torch._C._select_conv_backend
 _BLOCK = 8
 """oneDNN lays down a multiple of so many channels."""
+_PLAIN = (1, 3)
+"""Channels of an image, which it reads as they lie."""
 _SCRATCH = 8216
 """Bytes that it works in."""
 
@@ -75,6 +77,8 @@ def _convolution(args: Any, y: Tensor) -> int:
     backend = conv.backend
     if backend == "Mkldnn" and _is_channels_last(x):
         return 2 * weight.nbytes + _SCRATCH
+    if "Mkldnn" in backend and conv.groups > 1 and not conv.copies(x.shape[1]):
+        return y.nbytes
     if backend == "Mkldnn":
         copied = _blocked(x) if conv.copies(x.shape[1]) else 0
         return int(max(copied + _blocked_weight(weight), _blocked(y)))
@@ -91,8 +95,8 @@ def _convolution_backward(args: Any, results: Any) -> int:
     backend = conv.backend
     if backend == "Mkldnn" and _is_channels_last(x):
         return int(3 * weight.nbytes) + (0 if _is_channels_last(dy) else 2 * dy.nbytes)
-    if backend == "Mkldnn" and not (conv.groups == 1 or conv.copies(x.shape[1])):
-        return int(dy.nbytes)
+    if "Mkldnn" in backend and conv.groups > 1 and not conv.copies(x.shape[1]):
+        return int(x.nbytes)
     if backend in ("Mkldnn", "MkldnnTranspose"):
         left = sum(each.nbytes for each in results if each is not None)
         for_dx = _for_dx(conv, dy) - left if wanted[0] else 0
@@ -105,7 +109,8 @@ def _for_dx(conv: _Convolution, dy: Tensor) -> int:
     x, weight = conv.x, _blocked_weight(conv.weight)
     if not conv.transposed and max(conv.stride) > 1:
         return int(max(dy.nbytes + weight + x.nbytes + 8 * _SCRATCH, 3 * x.nbytes))
-    return _blocked(dy) + weight + _blocked(x)
+    plain = conv.transposed and dy.shape[1] in _PLAIN
+    return (0 if plain else _blocked(dy)) + weight + _blocked(x)
 
 
 def _for_dw(conv: _Convolution, dy: Tensor) -> int:
@@ -113,7 +118,9 @@ def _for_dw(conv: _Convolution, dy: Tensor) -> int:
     x = conv.x
     if max(conv.dilation) > 1 or (x.dim() == 5 and max(conv.padding) and not conv.transposed):
         return 0
-    return _blocked(dy) + (_blocked(x) if conv.transposed or conv.copies(x.shape[1]) else 0)
+    first, second = (x, dy) if conv.transposed else (dy, x)
+    plain = conv.groups == 1 and second.shape[1] in _PLAIN
+    return _blocked(first) + (0 if plain else _blocked(second))
 
 
 def _is_channels_last(x: Tensor) -> bool:
