@@ -24,6 +24,7 @@ from kerasish.layers import (
     TransformerEncoder,
     TransformerEncoderLayer,
 )
+from kerasish.losses import MSE
 from kerasish.module import Module
 from kerasish.optimizers import SGD, Adam
 from kerasish.random import global_states
@@ -199,6 +200,26 @@ def test_a_module_that_needs_numbers_is_believed_what_it_declares():
         model.fit(np.ones((10, 6)), np.ones((10, 1)), verbose=0)
     assert rows[Doubled].saved == 10 * (6 + 6) * 4  # the cautious answer: x and y
     assert rows[Declared].saved == 10 * (6 * 4 + 7)
+
+
+def test_a_loss_that_needs_numbers_is_refused_and_a_metric_is_left_out():
+    class Reads(MSE):
+        def forward(self, y_pred, y_true, sample_weight=None):
+            return super().forward(y_pred, y_true) * float(y_pred.sum())
+
+    def reads(y_true, y_pred):
+        return float(y_pred.sum())
+
+    model = Model(Linear(3, 4), device="cpu")
+    model.compile("sgd", Reads())
+    with pytest.raises(RuntimeError, match=r"Model.plan expects a step .* without numbers; got"):
+        model.plan(4, input_shape=(3,))
+    peaks = []
+    for metrics in (None, [reads]):
+        model = Model(Linear(3, 4), device="cpu")
+        model.compile("sgd", "mse", metrics=metrics)
+        peaks.append(model.plan(4, input_shape=(3,)).peak)
+    assert peaks[0] == peaks[1]
 
 
 def test_an_error_of_a_module_stays_one():

@@ -26,7 +26,7 @@ def stands_in(module: Module) -> None:
     @wraps(run)
     def forward(x: Any, *more: Any, **granted: Any) -> Any:
         height = len(module._saved)
-        with _numbers_missed():
+        with numbers_missed():
             return run(x, *more, **granted)
         del module._saved[height:]
         return _forward(module, x)
@@ -35,7 +35,7 @@ def stands_in(module: Module) -> None:
     def backward(dy: Any, *more: Any, **granted: Any) -> Any:
         height = len(module._saved)
         if module._saved and module._saved[-1][:1] != (_MARK,):
-            with _numbers_missed():
+            with numbers_missed():
                 return run_back(dy, *more, **granted)
         del module._saved[height - 1 :]
         return _empty(module.input_shape, dy)
@@ -60,10 +60,15 @@ def _empty(shape: Any, like: Any) -> Any:
 
 
 @contextmanager
-def _numbers_missed() -> Iterator[None]:
+def numbers_missed() -> Iterator[None]:
     """Passes over errors of tensors that were asked for numbers and have none."""
     try:
         yield
     except (NotImplementedError, RuntimeError) as error:
-        if "meta" not in str(error).lower():
+        if not asks_for_numbers(error):
             raise
+
+
+def asks_for_numbers(error: Exception) -> bool:
+    """Whether this is what torch says of a tensor without numbers that is asked for one."""
+    return "meta" in str(error).lower()

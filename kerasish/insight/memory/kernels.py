@@ -78,7 +78,7 @@ def _convolution(args: Any, y: Tensor) -> int:
     if backend == "Mkldnn" and _is_channels_last(x):
         return 2 * weight.nbytes + _SCRATCH
     if "Mkldnn" in backend and conv.groups > 1 and not conv.copies(x.shape[1]):
-        return y.nbytes
+        return int(y.nbytes)
     if backend == "Mkldnn":
         copied = _blocked(x) if conv.copies(x.shape[1]) else 0
         return int(max(copied + _blocked_weight(weight), _blocked(y)))

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from kerasish.insight.memory.declared import stands_in
+from kerasish.insight.memory.declared import asks_for_numbers, numbers_missed, stands_in
 from kerasish.insight.memory.live import Live, Span, id_of
 from kerasish.module import Module
 from kerasish.training import mode
@@ -53,8 +53,16 @@ class Rehearsal:
             for direction in ("forward", "backward"):
                 self._surround(self.model.loss, direction, "loss", f"{direction} of the loss")
             self._surround(self.model.optimizer, "step", "update", "the update")
-        with self._running(), self.live:
-            self._steps()
+        try:
+            with self._running(), self.live:
+                self._steps()
+        except (NotImplementedError, RuntimeError) as error:
+            if not asks_for_numbers(error):
+                raise
+            raise RuntimeError(
+                f"Model.plan expects a {'step' if self.training else 'net'} that can be gone "
+                f"through without numbers; got {error}. Compute with tensors alone, without "
+                "float(tensor) or an if that depends on one.") from error
         return self
 
     @contextmanager
@@ -88,7 +96,7 @@ class Rehearsal:
 
     def _train(self) -> Any:
         outcome = self.model.train_step(*self.batch)
-        with self.live.at("the metrics"):
+        with self.live.at("the metrics"), numbers_missed():  # then it is not counted
             self.model.record(self.model.scores, outcome, *self.batch)
         return outcome
 

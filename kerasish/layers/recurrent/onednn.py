@@ -52,7 +52,9 @@ def lstm(
         y, h_end, c_end, workspace = _forward(
             series, *weights, h, c, reverse, [], _LSTM, h.shape[-1], 1, True, False, False, True)
         if series.is_meta:  # only the kernel itself knows its size, and is not asked there
-            workspace = workspace.new_empty(workspace_bytes(*series.shape, hidden=h.shape[-1]))
+            steps, samples, features = series.shape
+            workspace = workspace.new_empty(
+                workspace_bytes(steps, samples, features, h.shape[-1]))
     return y, [h_end, c_end], Kept(series, h, c, y, h_end, c_end, workspace)
 
 
