@@ -76,7 +76,7 @@ def _convolution(args: Any, y: Tensor) -> int:
     conv = _Convolution(x, weight, *geometry)
     backend = conv.backend
     if backend == "Mkldnn" and _is_channels_last(x):
-        return 2 * weight.nbytes + _SCRATCH
+        return int(2 * weight.nbytes) + _SCRATCH
     if "Mkldnn" in backend and conv.groups > 1 and not conv.copies(x.shape[1]):
         return int(y.nbytes)
     if backend == "Mkldnn":
