@@ -8,12 +8,7 @@ import torch
 
 from kerasish import Model, Sequential
 from kerasish.containers import Recompute
-from kerasish.layers import (
-    LSTM,
-    Flatten,
-    Linear,
-    Tanh,
-)
+from kerasish.layers import LSTM, Flatten, Linear, Tanh
 from kerasish.losses import MSE
 from kerasish.module import Module
 from kerasish.optimizers import SGD, Adam

@@ -7,9 +7,8 @@ import pytest
 import torch
 
 from kerasish import Model
-from kerasish.layers import (
-    Linear,
-)
+from kerasish.callbacks import LambdaCallback
+from kerasish.layers import Linear
 from kerasish.module import Module
 from kerasish.random import global_states
 from kerasish.trees import leaves
@@ -112,8 +111,6 @@ def test_no_trace_is_left(trained, fails):
 
 
 def test_a_plan_in_the_middle_of_a_fit_changes_no_bit():
-    from kerasish.callbacks import LambdaCallback
-
     weights = []
     for asks in (False, True):
         model = mlp("adam")
