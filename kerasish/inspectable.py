@@ -50,7 +50,7 @@ class Inspectable:
             >>> model.compile("sgd", "mse")
             >>> report = model.plan(1_000_000, input_shape=(8,))
             >>> report.peak_at, report.parameters
-            ('backward of 2 Linear', 1344)
+            ('backward of 0 Linear', 1344)
         """
         return insight.plan(self, batch_size, x, y, sample_weight, input_shape=input_shape,
                             training=training, budget=budget)
