@@ -21,7 +21,7 @@ FILES = sorted(path for top in ("kerasish", "callbacks") for path in (ROOT / top
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
 FLOORS = {
-    0: "checks configured naming types trees shapes random registry "
+    0: "checks configured devices naming types trees shapes random registry "
        "initializers regularizers constraints",
     1: "parameter paths hangings differentiable node module places",
     2: "layers containers differences gradcheck losses metrics optimizers schedules data datasets "

@@ -5,6 +5,7 @@ from kerasish.insight.check import CheckReport, CheckRow, check
 from kerasish.insight.explain import explain
 from kerasish.insight.explanation import ExplainedStep, Explanation
 from kerasish.insight.learning_rate import LearningRates, lr_find
+from kerasish.insight.memory import MemoryPlan, plan
 from kerasish.insight.pictures import plot_confusion_matrix, plot_decision_boundary
 from kerasish.insight.plotting import plot_model
 from kerasish.insight.profile import profile
@@ -20,6 +21,7 @@ __all__ = [
     "ExplainedStep",
     "Explanation",
     "LearningRates",
+    "MemoryPlan",
     "Profile",
     "ProfileRow",
     "Replay",
@@ -29,6 +31,7 @@ __all__ = [
     "find_batch_size",
     "lr_find",
     "per_sample_gradient_norms",
+    "plan",
     "plot_confusion_matrix",
     "plot_decision_boundary",
     "plot_model",

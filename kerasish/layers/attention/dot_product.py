@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from kerasish.devices import kind_of_device
 from kerasish.layers.noise.dropout import Dropout
 
 Saved = tuple[Any, ...]
@@ -56,7 +57,7 @@ def attend(
         drop: draws which weights are dropped.
     """
     drops, empty = drop.training and drop.p > 0, 0 in (q.shape[2], k.shape[2])
-    if q.device.type == "cpu" and not (drops or empty or learned):
+    if kind_of_device(q) == "cpu" and not (drops or empty or learned):
         y, log_sums = _flash(q, k, v, 0.0, causal, attn_mask=mask)
         return y, (_fused_backward, q, k, v, y, log_sums, mask, causal)
     if causal:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from kerasish.checks import check_axes, check_count
+from kerasish.devices import kind_of_device
 from kerasish.layers.convolutions.borders import Border
 from kerasish.layers.sizes import Sized
 from kerasish.types import Device, Shape
@@ -27,7 +28,7 @@ def _channels_last(image: Tensor) -> Tensor:
 
     The kernels then keep all that follows channels-last, where pooling and they are faster on CPUs.
     """
-    if not image.is_cpu or not image.is_contiguous():
+    if kind_of_device(image) != "cpu" or not image.is_contiguous():
         return image
     height, width = image.shape[2:]
     return image.as_strided(image.shape, (height * width, 1, width, 1))

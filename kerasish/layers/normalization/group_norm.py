@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from kerasish.checks import check_count
+from kerasish.devices import kind_of_device
 from kerasish.layers.normalization.affine import (
     Affine,
     BackwardKernel,
@@ -25,7 +26,7 @@ def by_groups(
     x: Tensor, weight: Tensor | None, bias: Tensor | None, groups: int, eps: float
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """y, and what `by_groups_backward` needs: x as the kernels read it, μ, and 1 / √(σ² + ε)."""
-    x = dense(x) if x.device.type == "cpu" else x.contiguous()
+    x = dense(x) if kind_of_device(x) == "cpu" else x.contiguous()
     samples, channels, *spatial = x.shape
     y, mean, rstd = _group_norm(
         x, weight, bias, samples, channels, math.prod(spatial), groups, eps)

@@ -6,10 +6,14 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from kerasish.devices import kind_of_device
+
 _forward: Callable[..., Any] = torch.ops.aten.mkldnn_rnn_layer.default
 _backward: Callable[..., Any] = torch.ops.aten.mkldnn_rnn_layer_backward.default
 _LSTM = 2
 """The number of the cell, among those that these kernels know."""
+_PAGE = 4096
+"""Bytes. Each vector of the workspace begins on one."""
 
 
 class Kept(NamedTuple):
@@ -26,7 +30,7 @@ class Kept(NamedTuple):
 
 def takes(series: Tensor) -> bool:
     """Whether the kernels can run on this."""
-    return (series.device.type == "cpu" and series.dtype == torch.float32 and series.numel() > 0
+    return (kind_of_device(series) == "cpu" and series.dtype == torch.float32 and series.numel() > 0
             and torch.backends.mkldnn.is_available())  # type: ignore[no-untyped-call]
 
 
@@ -47,7 +51,25 @@ def lstm(
     with torch.inference_mode(False):  # inside inference mode it would keep nothing for backward
         y, h_end, c_end, workspace = _forward(
             series, *weights, h, c, reverse, [], _LSTM, h.shape[-1], 1, True, False, False, True)
+        if series.is_meta:  # only the kernel itself knows its size, and is not asked there
+            steps, samples, features = series.shape
+            workspace = workspace.new_empty(
+                workspace_bytes(steps, samples, features, h.shape[-1]))
     return y, [h_end, c_end], Kept(series, h, c, y, h_end, c_end, workspace)
+
+
+def workspace_bytes(steps: int, samples: int, features: int, hidden: int) -> int:
+    """What the kernel keeps for backward, besides what it gives: found by measuring it."""
+    state, wide = row_length(hidden), row_length(max(features, hidden))
+    gates, before, after = row_length(4 * hidden) * steps, wide * (steps + 1), hidden * (steps + 1)
+    vectors = [gates, *3 * [2 * before], *2 * [2 * after], state * steps]
+    return sum(-(-4 * samples * size // _PAGE) * _PAGE for size in vectors)
+
+
+def row_length(numbers: int) -> int:
+    """How far apart rows of so many lie: whole cache lines, that do not fall on each other."""
+    filled = -(-numbers // 16) * 16
+    return filled if filled % 256 else filled + 16
 
 
 def lstm_backward(

@@ -1,0 +1,64 @@
+"""What torch's memory profiler sees of a training step, to hold a plan against."""
+
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from kerasish import Model
+from kerasish.insight.memory.rehearsal import held_by
+from kerasish.training import mode
+
+
+def measured_peak(model: Model, x: Tensor, y: Tensor) -> int:
+    """Bytes of the model, of the batch, and the most that two steps, as in fit, allocate."""
+    model.train_on_batch(x, y)
+    scores, outcome = model.scores.fresh(), None
+    with mode(model.module.modules(), training=True), torch.inference_mode():
+        with _profiler() as profiler:
+            for _ in range(2):
+                outcome = model.train_step(x, y)
+                model.record(scores, outcome, x, y, None)
+        del outcome
+    return bytes_of(held_by(model)) + x.nbytes + y.nbytes + peak_of(profiler)
+
+
+def measured_calls(module: Any, x: Any, dy: Any) -> int:
+    """The most that a forward and a backward allocate."""
+    with torch.inference_mode():
+        module.forward(x)
+        module.backward(dy)
+        with _profiler() as profiler:
+            y = module.forward(x)
+            dx = module.backward(dy)
+        del y, dx
+    return peak_of(profiler)
+
+
+def bytes_of(tensors: list[Tensor]) -> int:
+    """Of the memories that tensors lie in, each once."""
+    storages = {each.untyped_storage().data_ptr(): each.untyped_storage() for each in tensors}
+    return sum(storage.nbytes() for storage in storages.values())
+
+
+def _profiler() -> Any:
+    return torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU],
+                                  profile_memory=True)
+
+
+def peak_of(profiler: Any) -> int:
+    """The highest sum of all its [memory] records, in their order."""
+    with tempfile.TemporaryDirectory() as folder:
+        trace = Path(folder) / "trace.json"
+        profiler.export_chrome_trace(str(trace))
+        events = json.loads(trace.read_text())["traceEvents"]
+    records = sorted((each for each in events if each.get("name") == "[memory]"),
+                     key=lambda each: each["ts"])
+    live = peak = 0
+    for record in records:
+        live += record["args"]["Bytes"]
+        peak = max(peak, live)
+    return peak

@@ -1,0 +1,133 @@
+"""Model.plan: the batch that fits a budget, the table, and that no trace is left."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from kerasish import Model
+from kerasish.callbacks import LambdaCallback
+from kerasish.layers import Linear
+from kerasish.module import Module
+from kerasish.random import global_states
+from kerasish.trees import leaves
+from tests.insight.memory_nets import batch_for, compiled, conv_net, mlp, small
+
+# ---- budgets ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("budget", ["100kB", "8GB", "3 TiB", 123_456])
+def test_the_largest_batch_fits_and_one_more_does_not(budget):
+    model, sizes = small(), {"100kB": 10**5, "8GB": 8 * 10**9, "3 TiB": 3 * 2**40}
+    plan = model.plan(input_shape=(3,), budget=budget)
+    size = sizes.get(budget, budget)
+    assert plan.peak <= size < model.plan(plan.batch_size + 1, input_shape=(3,)).peak
+    assert plan.largest_batch(budget) == plan.batch_size
+
+
+def test_a_budget_that_nothing_fits_in_says_what_does_not():
+    plan = compiled(Linear(1000, 1000), Linear(1), optimizer="adam",
+                    loss="mse").plan(4, input_shape=(1000,))
+    for budget, what in [("1 MB", "the parameters alone take 4.01 MB"),
+                         ("5 MB", "the parameters and the gradients alone take 8.02 MB"),
+                         ("9 MB", "parameters, the gradients and the optimizer alone take 16 MB"),
+                         (plan.constant, "one sample takes 16 MB in all, at the ")]:
+        with pytest.raises(ValueError, match=f"got {budget!r}, and .*{what}"):
+            plan.largest_batch(budget)
+
+
+@pytest.mark.parametrize(("budget", "kind", "words"), [
+    ("8", ValueError, "expects an amount of memory; got '8'. Write '8GB'"),
+    ("-1GB", ValueError, "expects an amount of memory"),
+    ("8 Gb", ValueError, "expects a unit of memory; got 'Gb'. Known are 'B', 'GB'"),
+    ("8 GiBs", ValueError, "expects a unit of memory; got 'GiBs'"),
+    ("0 GB", ValueError, "expects one byte or more"),
+    (0, ValueError, "expects one byte or more"),
+    (float("nan"), ValueError, "expects one byte or more"),
+    (float("inf"), ValueError, "expects one byte or more"),
+    (True, TypeError, "expects an amount of memory; got True"),
+    ([8], TypeError, r"expects an amount of memory; got \[8\]"),
+])
+def test_budgets_are_read_strictly(budget, kind, words):
+    plan = small().plan(4, input_shape=(3,))
+    with pytest.raises(kind, match=words):
+        plan.largest_batch(budget)
+
+
+# ---- no trace, and the table --------------------------------------------------------------------
+
+
+def state_of(model: Model) -> Any:
+    parts = [model, model.optimizer, model.loss, *model.module.modules()]
+    held = [(dict(vars(part)), type(part)) for part in parts]
+    numbers = [each.clone() for each in [*model.module.buffers(),
+               *(tensor for p in model.module.parameters() for tensor in (p.data, p.grad))]]
+    return held, numbers, global_states()
+
+
+def assert_same(before: Any, after: Any) -> None:
+    for (one, kind), (other, other_kind) in zip(before[0], after[0], strict=True):
+        assert one.keys() == other.keys() and kind is other_kind
+        assert all(value is other[name] or value == other[name] for name, value in one.items())
+    assert all(map(torch.equal, before[1], after[1]))
+    assert all(map(np.array_equal, leaves(before[2]), leaves(after[2])))
+
+
+class Draws(Module):
+    """Draws from the global generators, whatever the device."""
+
+    def forward(self, x):
+        torch.rand(2, device="cpu")
+        self.save_for_backward()
+        return x * float(np.random.rand() > 2)
+
+    def backward(self, dy):
+        self.saved_tensors()
+        return 0 * dy
+
+
+def test_what_a_module_draws_is_undrawn():
+    model, before = compiled(Linear(2), Draws(), loss="mse"), global_states()
+    model.plan(4, input_shape=(3,))
+    assert all(map(np.array_equal, leaves(before), leaves(global_states())))
+
+
+@pytest.mark.parametrize("trained", [False, True])
+@pytest.mark.parametrize("fails", [False, True])
+def test_no_trace_is_left(trained, fails):
+    model = conv_net("adam")
+    if trained:
+        model.fit(*batch_for(model, 8), epochs=2, verbose=0)
+    before = state_of(model)
+    if fails:
+        with pytest.raises(ValueError, match="expects"):
+            model.plan(8, np.zeros((2, 3, 24, 24)), np.zeros((2, 4, 4)))
+    else:
+        model.plan(8, input_shape=(3, 24, 24))
+        model.plan(8, input_shape=(3, 24, 24), training=False)
+    assert_same(before, state_of(model))
+    assert not torch.empty(0).is_meta
+
+
+def test_a_plan_in_the_middle_of_a_fit_changes_no_bit():
+    weights = []
+    for asks in (False, True):
+        model = mlp("adam")
+        x, y = batch_for(model, 64)
+        hook = LambdaCallback(on_train_batch_end=lambda batch, logs, m=model: m.plan(16))
+        torch.manual_seed(0)
+        model.fit(x.fill_(0.5), y.fill_(1), callbacks=[hook] if asks else [], seed=1, verbose=0)
+        weights.append(model.module.state_dict())
+    assert all(torch.equal(value, weights[1][name]) for name, value in weights[0].items())
+
+
+def test_the_table_is_aligned_and_says_where_the_peak_is():
+    plan = small().plan(5, input_shape=(3,))
+    lines = str(plan).splitlines()
+    assert lines[0] == "A step of training, batch_size=5"
+    assert lines[-1] == "Peak: 1.03 kB (1,028 bytes), at the backward of 0 Linear"
+    ends = {len(line) for line in lines if line.endswith("B") and "Linear" in line}
+    assert len(ends) == 1
+    assert repr(plan) == "<MemoryPlan: batch_size=5, peak 1.03 kB at the backward of 0 Linear>"
+    assert str(small().plan(5, input_shape=(3,), training=False)).startswith("A prediction,")
