@@ -12,9 +12,11 @@ from kerasish.hooks import Callback, CallbackList
 from .backup_and_restore import BackupAndRestore
 from .csv_logger import CSVLogger
 from .early_stopping import EarlyStopping
+from .health_monitor import HealthMonitor
 from .lambda_callback import LambdaCallback
 from .learning_rate_scheduler import LearningRateScheduler
 from .model_checkpoint import ModelCheckpoint
+from .nan_tracer import NanTracer
 from .reduce_lr_on_plateau import ReduceLROnPlateau
 from .remote_monitor import RemoteMonitor
 from .swap_ema_weights import SwapEMAWeights
@@ -28,10 +30,12 @@ __all__ = [
     "Callback",
     "CallbackList",
     "EarlyStopping",
+    "HealthMonitor",
     "History",
     "LambdaCallback",
     "LearningRateScheduler",
     "ModelCheckpoint",
+    "NanTracer",
     "ReduceLROnPlateau",
     "RemoteMonitor",
     "SwapEMAWeights",

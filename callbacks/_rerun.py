@@ -5,16 +5,15 @@ Nothing of the model that trains is touched, random states included.
 
 from collections.abc import Callable
 from contextlib import suppress
-from copy import deepcopy
 from typing import Any, NamedTuple
 
 import torch
 
+from kerasish.insight.twin import twin
 from kerasish.module import Module
-from kerasish.random import derived_generator, drawing_from, global_states, set_global_states
+from kerasish.random import derived_generator, drawing_from
 from kerasish.trees import leaves
-
-Tell = Callable[[Module, Any, Any], None]
+from kerasish.watching import Place, Watch
 
 
 class Forward(NamedTuple):
@@ -32,12 +31,11 @@ def forward_again(module: Module, x: Any, device: torch.device) -> Forward:
     For inputs that are not finite, the first module that hands such values on is meant. Noise is
     not that of the first time.
     """
-    states = global_states()
-    try:
-        with suppress(Exception):  # a `train_step` of one's own may feed its modules otherwise
-            return _watched(deepcopy(module), x, device)
-    finally:
-        set_global_states(states)
+    with suppress(Exception), twin(module) as copied:  # it may be fed otherwise, or be the only one
+        first, noise = _First(copied, x), derived_generator(0, device=device)
+        with first, torch.inference_mode(), copied.inference(), drawing_from(noise):
+            y = copied.forward(x)
+        return Forward(first.place, is_finite(y))
     return Forward()
 
 
@@ -46,29 +44,17 @@ def is_finite(tree: Any) -> bool:
     return all(bool(tensor.isfinite().all()) for tensor in leaves(tree))
 
 
-def _watched(module: Module, x: Any, device: torch.device) -> Forward:
-    found: list[str] = []
-    places = {id(part): place for place, part in module.named_modules()}
-    any_input = not is_finite(x)
+class _First(Watch):
+    """Keeps the first place where what is not finite comes out, and went in only if x has such."""
 
-    def tell(part: Module, x: Any, y: Any) -> None:
-        if not found and (any_input or is_finite(x)) and not is_finite(y):
-            found.append(places[id(part)])
+    place: str | None = None
 
-    for part in list(module.modules()):
-        part.__class__ = _telling(type(part), tell)
-    noise = derived_generator(0, device=device)
-    with torch.inference_mode(), module.inference(), drawing_from(noise):
-        y = module.forward(x)
-    return Forward(found[0] if found else None, is_finite(y))
+    def __init__(self, module: Module, x: Any) -> None:
+        super().__init__(module)
+        self.any_input = not is_finite(x)
 
-
-def _telling(kind: Any, tell: Tell) -> Any:
-    """The class with a forward that tells; as a subclass it is neither fused nor overwrites x."""
-
-    def forward(self: Any, x: Any) -> Any:
-        y = kind.forward(self, x)
-        tell(self, x, y)
+    def forward(self, place: Place, x: Any, call: Callable[[Any], Any]) -> Any:
+        y = call(x)
+        if self.place is None and (self.any_input or is_finite(x)) and not is_finite(y):
+            self.place = place.path
         return y
-
-    return type(kind.__name__, (kind,), {"forward": forward})

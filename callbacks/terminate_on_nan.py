@@ -40,7 +40,7 @@ class TerminateOnNaN(Callback):
     runs_in_step: ClassVar[bool] = True
 
     def __init__(self, raise_error: bool = False) -> None:
-        self.raise_error = check_flag("TerminateOnNaN(raise_error)", raise_error)
+        self.raise_error = check_flag(f"{type(self).__name__}(raise_error)", raise_error)
         self._start(0)
 
     def _start(self, epoch: int) -> None:
@@ -78,21 +78,24 @@ class TerminateOnNaN(Callback):
             self.model.module.load_state_dict(weights)
             self.model.optimizer.load_state_dict(state)  # nothing is left to be gathered, too
             self._before = None
-        elif not self._knows_loss:
+        elif not self._knows_loss and not self.model.diverged:
             loss = self.model.scores.results(("loss",))["loss"]  # a mean: one batch spoils it
             if not math.isfinite(loss):
                 self._end(batch, f"the loss is {loss}")
 
     def _end(self, batch: int, why: str, loss: Any = None) -> None:
+        sentence = self._sentence(batch, why, loss)
+        self.model.stop_training = self.model.diverged = True
+        if self.raise_error:
+            raise RuntimeError(sentence)
+        notice(f"{type(self).__name__} ends training. {sentence}")
+
+    def _sentence(self, batch: int, why: str, loss: Any) -> str:
         found = first_not_finite(self.model, loss)
         bad = not_finite_data(self.model.batch_data)
         hint = (f"The {bad} of this batch hold NaN or infinite values: look there first." if bad
                 else "Its data is finite: lower the learning rate, or clip gradients.")
-        sentence = f"Batch {batch + 1} of epoch {self._epoch + 1}: {why}; {found}. {hint}"
-        self.model.stop_training = self.model.diverged = True
-        if self.raise_error:
-            raise RuntimeError(sentence)
-        notice(f"TerminateOnNaN ends training. {sentence}")
+        return f"Batch {batch + 1} of epoch {self._epoch + 1}: {why}; {found}. {hint}"
 
 
 def first_not_finite(model: Any, loss: Any = None) -> str:

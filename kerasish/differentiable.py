@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, ClassVar
 
 from kerasish.configured import Configured
 
@@ -31,6 +31,10 @@ class Differentiable(Configured):
     A module that is applied k times in one step is popped k times in reverse, so shared weights
     need no special care.
     """
+
+    backward_formula: ClassVar[str] = "dx = f'(x) dy"
+    """What backward computes, in one line of text beside `formula`: "left = right" for each
+    gradient, with two blanks after the commas between them."""
 
     _saved: list[tuple[Any, ...]]
 

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from kerasish.differences import doubled, floating, moved, place_of
 from kerasish.differentiable import saving
 from kerasish.losses import Loss
 from kerasish.module import Module
@@ -56,7 +57,7 @@ def check_gradients(
         raise ValueError(f"check_gradients(inputs) expects numbers to differentiate by; got {got}. "
                          "Give a batch of two or three samples.")
     twin = copy.deepcopy(module)
-    x, *others = (mapped(_doubled, value) for value in inputs)
+    x, *others = (mapped(doubled, value) for value in inputs)
     if isinstance(twin, Module):
         if not twin.built:
             twin.build(sample_shapes(x))
@@ -89,20 +90,10 @@ def check_gradients(
 
 def _gradients(twin: Module | Loss, x: Any, dx: Any) -> Iterator[tuple[str, Tensor, Any]]:
     """Each tensor that a gradient belongs to, with its name; integers have none."""
-    yield from _inputs("dx", x, dx)
+    yield from floating("dx", x, dx)
     if isinstance(twin, Module):
         yield from [(f"gradient of {name}", p.data, p.grad.clone())
                     for name, p in twin.named_parameters() if p.trainable]
-
-
-def _inputs(name: str, x: Any, dx: Any) -> Iterator[tuple[str, Tensor, Any]]:
-    if isinstance(x, Tensor):
-        if x.is_floating_point():
-            yield name, x, dx
-    elif x is not None:
-        parts = x.items() if isinstance(x, dict) else enumerate(x)
-        for key, part in parts:
-            yield from _inputs(f"{name}[{key!r}]", part, dx[key])
 
 
 def _compare(
@@ -116,23 +107,13 @@ def _compare(
     """Differentiates the objective by elements of values, and compares with the gradient."""
     flat, allowed = values.view(-1), tolerance * max(1.0, float(gradient.abs().amax().nan_to_num()))
     for index in range(0, len(flat), -(-len(flat) // most)):
-        before = flat[index].item()
-        flat[index] = before + _STEP
-        above = objective()
-        flat[index] = before - _STEP
-        below = objective()
-        flat[index] = before
+        above, below = (moved(objective, flat[index : index + 1], 1.0, step)
+                        for step in (_STEP, -_STEP))
         expected, got = (above - below) / (2 * _STEP), gradient.reshape(-1)[index].item()
         if not abs(expected - got) <= allowed:
-            place = tuple(int(i) for i in torch.unravel_index(torch.tensor(index), values.shape))
             raise GradientMismatch(
-                f"{name} at {place}: backward gives {got:.9g}, finite differences give "
-                f"{expected:.9g}; more than {allowed:.2g} apart. Mend backward, or keep x away "
-                "from kinks."
+                f"{name} at {place_of(index, values.shape)}: backward gives {got:.9g}, finite "
+                f"differences give {expected:.9g}; more than {allowed:.2g} apart. Mend "
+                "backward, or keep x away from kinks."
             )
 
-
-def _doubled(value: Tensor) -> Tensor:
-    """A copy, contiguous; floats as float64."""
-    value = value.detach().clone(memory_format=torch.contiguous_format)
-    return value.double() if value.is_floating_point() else value

@@ -4,10 +4,110 @@ from typing import Any
 
 from kerasish import insight
 from kerasish.insight.profile_report import Profile
+from kerasish.saving.errors import FilePath
 
 
 class Inspectable:
     """A model that can be looked into; no question leaves a trace in it."""
+
+    def check(
+        self,
+        x: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        *,
+        tolerance: float = 1e-6,
+        elements: int = 1,
+        seed: int = 0,
+    ) -> insight.CheckReport:
+        """Compares the gradients of the whole model and its loss with finite differences.
+
+            dL/dw · u ≈ (L(w + ε u) - L(w - ε u)) / 2ε        for a random direction u
+
+        L is what training minimizes, penalties of regularizers and sample weights included, in
+        training mode. A direction goes through all elements of a parameter, so that one wrong
+        element among a million shows; it is then searched for. Works on a copy in float64 on the
+        CPU, with the same noise in each pass. Nothing is raised where a gradient is wrong.
+
+        Where the function has a kink, ReLU at 0 say, there is no derivative to compare with: "kink"
+        means that backward is right close by.
+
+        Raises: RuntimeError before compile; TypeError or ValueError for data that do not fit, and
+            for settings out of range; ValueError for a dx in another shape than x.
+
+        Args:
+            x: one batch, as `fit` takes samples; two or three of them tell as much as many.
+            y: its targets.
+            sample_weight: as many numbers, or None.
+            tolerance: the largest error, as a share of the tensor's gradient, above 0.
+            elements: how many elements of each tensor are looked at besides, 1 or more: the one
+                with the largest gradient, and others at random. A tensor costs 2 passes forward for
+                the direction, and 2 for each element.
+            seed: decides directions, elements and noise.
+
+        Returns: a report with `.passed`, `.rows` and `.culprit`, the first module that is wrong on
+            the way back; it prints as a table.
+
+        Example:
+            >>> from kerasish import Model
+            >>> from kerasish.layers import Linear, Tanh
+            >>> model = Model(Linear(3), Tanh(), Linear(1), device="cpu")
+            >>> model.compile(optimizer="sgd", loss="mse")
+            >>> model.check([[0.5, -1.0]], [[1.0]]).passed
+            True
+        """
+        return insight.check(self, x, y, sample_weight, tolerance, elements, seed)
+
+    def explain(
+        self, x: Any, y: Any = None, sample_weight: Any = None
+    ) -> insight.Explanation:
+        """The way of one batch forth and back, step by step: formulas, live shapes, norms.
+
+        Each module comes with what it computes, then the loss with its value, and then, in order,
+        what each backward computes: "dW (25, 2) = dyᵀ (25, 10) x (10, 2)", with the norms of dy, dx
+        and each parameter's gradient, √Σ v². Parts of containers are indented. It is a step of
+        training, with noise and batch statistics, in the model's own type; the first module gives
+        its dx too, which training leaves out.
+
+        Raises: RuntimeError before compile; TypeError or ValueError for data that do not fit.
+
+        Args:
+            x: one batch, as `fit` takes samples.
+            y: its targets.
+            sample_weight: as many numbers, or None.
+
+        Returns: an explanation: `print` it, `.to_html(path)`, or go through its `.steps`; notebooks
+            show it by themselves.
+
+        Example:
+            >>> from kerasish import Model
+            >>> from kerasish.layers import Linear
+            >>> model = Model(Linear(1), device="cpu")
+            >>> model.compile(optimizer="sgd", loss="mse")
+            >>> shape = model.build((1,))
+            >>> model.set_weights([[[1.0]], [0.0]])
+            >>> print(model.explain([[1.0], [2.0]], [[1.0], [1.0]]))
+            Forward
+              Linear(1)   y = x Wᵀ + b
+                  y (2, 1) = x (2, 1) Wᵀ (1, 1) + b (1,)
+                  ‖y‖ 2.24
+            <BLANKLINE>
+            Loss
+              MSE()   L = mean (y_pred - y_true)²
+                  y_pred (2, 1), y_true (2, 1)
+                  L = 0.5
+            <BLANKLINE>
+            Backward
+              MSE()   dy_pred = 2 (y_pred - y_true) / n
+                  dy_pred (2, 1)
+                  ‖dy_pred‖ 1
+              Linear(1)   dx = dy W,  dW = dyᵀ x,  db = Σ dy over all rows
+                  dx (2, 1) = dy (2, 1) W (1, 1)
+                  dW (1, 1) = dyᵀ (1, 2) x (2, 1)
+                  db (1,) = Σ dy (2, 1)
+                  ‖dy‖ 1   ‖dx‖ 1   ‖dW‖ 2   ‖db‖ 1
+        """
+        return insight.explain(self, x, y, sample_weight)
 
     def per_sample_gradient_norms(
         self, x: Any, y: Any, sample_weight: Any = None
@@ -85,3 +185,21 @@ class Inspectable:
             ['0 Linear(1, 8)', '1 Tanh()', '2 Linear(8, 1)']
         """
         return insight.profile(self, x, y, sample_weight, repeats)
+
+    def replay(self, path: FilePath) -> insight.Replay:
+        """Runs a step again that `callbacks.NanTracer` has saved, on a copy of the model.
+
+        Weights, slots, batch and noise are those of the step, so each number is the same to the bit
+        as it was then; on another kind of device, noise and rounding are others. The model itself
+        need not be trained, or built.
+
+        Raises: ModelFileError for a file that is damaged, or of another model; RuntimeError before
+            compile; OSError if it cannot be read.
+
+        Args:
+            path: the file, "nan/step-00123.safetensors" say.
+
+        Returns: every tensor of the step in order, to be printed; `first` is the first that is not
+            finite, `steps` are all.
+        """
+        return insight.replay(self, path)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NoReturn
 
 from kerasish.module import Module
 from kerasish.trees import fits, shape_of
@@ -46,3 +46,17 @@ def require_dx(part: Module, dx: Any, shape: Any) -> None:
             f"{part!r}.backward(dy) expects to give dx in the shape of x, {tuple(shape)}; got "
             f"{tuple(shape_of(dx))}. Mend it."
         )
+
+
+def learns(module: Module) -> bool:
+    """Whether training changes anything in a module."""
+    return any(parameter.trainable for parameter in module.parameters())
+
+
+def refuse_silence(part: Module) -> NoReturn:
+    """Refuses a backward that gives no gradient, where what lies before it is to learn from it.
+
+    Raises: TypeError naming it, always.
+    """
+    raise TypeError(f"{part!r}.backward(dy) expects to return dL/dx; got None, so that what lies "
+                    "before it would not learn. Return the gradient of its input.")

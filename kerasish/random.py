@@ -7,7 +7,7 @@ seed, so a callback that draws random numbers cannot change how the model is tra
 import hashlib
 import operator
 import random as _python_random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import partial
@@ -97,25 +97,43 @@ class Stream:
             self().set_state(state)
 
 
-def global_states() -> dict[str, Any]:
-    """Where Python's, numpy's and torch's global generators are, as plain values and tensors."""
-    version, words, gauss = _python_random.getstate()
-    kind, keys, *rest = np.random.get_state()
-    states = {"python": [version, np.array(words), gauss], "numpy": [kind, keys, *rest],
-              "torch": torch.get_rng_state()}
-    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+def global_states(names: Iterable[str] = ("python", "numpy", "torch")) -> dict[str, Any]:
+    """Where Python's, numpy's and torch's global generators are, as plain values and tensors.
+
+    Asking torch's takes 2 µs; of numpy's and Python's, 90.
+    """
+    states = {name: _STATES[name]() for name in names}
+    if "torch" in states and torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         states["cuda"] = torch.cuda.get_rng_state_all()
     return states
 
 
-def set_global_states(states: dict[str, Any]) -> None:
-    """Puts the global generators where they were."""
-    version, words, gauss = states["python"]
-    _python_random.setstate((version, tuple(map(int, words)), gauss))
-    np.random.set_state(tuple(states["numpy"]))
-    torch.set_rng_state(states["torch"])
+def set_global_states(states: Mapping[str, Any]) -> None:
+    """Puts the global generators where they were; those that are not named stay where they are."""
+    if "python" in states:
+        version, words, gauss = states["python"]
+        _python_random.setstate((version, tuple(map(int, words)), gauss))
+    if "numpy" in states:
+        kind, keys, place, *rest = states["numpy"]
+        if not 0 <= place <= len(keys):  # numpy would read what lies behind them
+            raise ValueError(f"set_global_states(states) expects a place among numpy's "
+                             f"{len(keys)} words; got {place!r}. Take states of global_states().")
+        np.random.set_state((kind, keys, place, *rest))
+    if "torch" in states:
+        torch.set_rng_state(states["torch"])
     if "cuda" in states and torch.cuda.is_available():
-        torch.cuda.set_rng_state_all(states["cuda"])
+        torch.cuda.set_rng_state_all(states["cuda"][: torch.cuda.device_count()])
+
+
+def _python_state() -> list[Any]:
+    version, words, gauss = _python_random.getstate()
+    return [version, np.array(words), gauss]
+
+
+_STATES: Mapping[str, Callable[[], Any]] = {
+    "python": _python_state, "numpy": lambda: list(np.random.get_state()),
+    "torch": torch.get_rng_state,
+}  # fmt: skip
 
 
 def stream() -> torch.Generator | None:

@@ -48,7 +48,7 @@ class Resumable(Trainer):
             "logs": dict(run.logs),
             "stop_training": self.stop_training,
             "epochs_trained": self.epochs_trained,
-            "trainers": {name: _trainer_state(each) for name, each in self._trainers()},
+            "trainers": self._trainers_state(),
             "scores": self.scores.state_dict() if inside else None,
             "noise": run.noise.state() if inside else None,
             "source": run.plan.source.state_dict(),
@@ -64,10 +64,9 @@ class Resumable(Trainer):
         Raises: ValueError for the state of another run. Weights and slots are then as they were.
         """
         run = self._current_run()
-        _require_same_run(run, dict(self._trainers()), state)
+        _require_same_run(run, self, state)
         with self._put_back_on_error(), _noting_the_backup():
-            for name, each in self._trainers():
-                _load_trainer(each, state["trainers"][name])
+            self._load_trainers(state["trainers"])
             if state["scores"] is not None:
                 self.scores.load_state_dict(state["scores"], self.device)
             _load_callbacks(run.hooks, state["callbacks"])
@@ -103,6 +102,23 @@ class Resumable(Trainer):
         """This trainer, and those among its attributes: a GAN has two."""
         yield "", self
         yield from values(self, Trainer)
+
+    def _trainers_state(self) -> dict[str, Any]:
+        """What training has made of each of them: weights, buffers, slots, what is frozen."""
+        return {name: _trainer_state(each) for name, each in self._trainers()}
+
+    def _load_trainers(self, states: dict[str, Any]) -> None:
+        for name, each in self._trainers():
+            _load_trainer(each, states[name])
+
+    def _facts(self, states: dict[str, Any]) -> list[tuple[str, Any, Any]]:
+        """What they are made of, as it was put away and as it is, with words for it."""
+        return [
+            (f"{kind} of {each!r}", list(states.get(name, {}).get(kind, ())), list(own))
+            for name, each in self._trainers()
+            for kind, own in (("modules", _parts(each, Module)), ("optimizers", _optimizers(each)),
+                              ("layers", _layers(each)), ("losses", _losses(each)))
+        ]
 
     @contextmanager
     def _put_back_on_error(self) -> Iterator[None]:
@@ -198,19 +214,14 @@ def _load_places(plan: Plan, state: dict[str, Any]) -> None:
                        "batches that come next.")
 
 
-def _require_same_run(run: Run, trainers: dict[str, Trainer], state: Any) -> None:
+def _require_same_run(run: Run, model: Resumable, state: Any) -> None:
     """Refuses the state of a fit with other arguments, where going on would not be the same run."""
     plan, kept_as = run.plan, state.get("format") if isinstance(state, dict) else None
     if kept_as != FORMAT:
         raise ValueError(f"fit expects a run that was put away in the form {FORMAT}; got the form "
                          f"{kept_as!r}, of another version of kerasish. Go on with that one, or "
                          "delete the backup to begin anew.")
-    facts: list[tuple[str, Any, Any]] = [
-        (f"{kind} of {each!r}", list(state["trainers"].get(name, {}).get(kind, ())), list(own))
-        for name, each in trainers.items()
-        for kind, own in (("modules", _parts(each, Module)), ("optimizers", _optimizers(each)),
-                          ("layers", _layers(each)), ("losses", _losses(each)))
-    ]
+    facts = model._facts(state["trainers"])
     if plan.seed_is_given:
         facts.append(("seed", state["seed"], plan.seed))
     facts += [("batch_size", state["batch_size"], plan.source.batch_size),

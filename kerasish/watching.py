@@ -22,8 +22,7 @@ class Watch:
     and after it. Inside `with watch:` every module is called by itself: activations are neither
     fused into what is before them nor written over its output, so there is an x and a y for each.
     The numbers are the same to the bit. Afterwards all is as before; between the blocks watching
-    costs nothing. Several watches may overlap, in any order: one that ends below another sees
-    nothing more, and is put away together with it.
+    costs nothing.
 
     Raises: RuntimeError for a block within a block of the same watch.
 
@@ -51,11 +50,11 @@ class Watch:
         self.module = module
         self.places = [Place(path, part) for path, part in module.named_modules()]
         self._watched: list[tuple[Module, type[Module], type[Module]]] = []
-        self._by_id: dict[int, Place] = {}
         self._plans: dict[int, dict[str, Any]] = {}
         self._classes: dict[type[Module], type[Module]] = {}
-        self._ends = False
-        self._is_over = True
+        self._ends = self._over = False
+        self._beneath: list[Watch] = []
+        self._kinds: list[type[Module]] = []
 
     def forward(self, place: Place, x: Any, call: Callable[[Any], Any]) -> Any:
         """Around a forward: `call(x)` gives y, which this returns."""
@@ -79,33 +78,38 @@ class Watch:
 
     def start(self) -> None:
         """Watches from now on until `stop`."""
-        if not self._is_over:
+        if self._over:
+            self._over = False
+            return  # it was only waiting, within a later one, to be put back
+        if self._watched:
             raise RuntimeError(f"{type(self).__name__} expects to watch once at a time; got "
                                "started while it watches. Make another one.")
-        self._is_over = False
-        if self in _ON:
-            return  # it was waiting to be put away, below another one
         kinds = [type(place.module) for place in self.places]
-        if kinds != [kind for _, kind, _ in self._watched]:
-            self._plans = {}  # they were bound to other classes, of a watch below this one
-        for kind in kinds:
+        if kinds != self._kinds:  # plans are bound to what this one stands around
+            self._plans, self._kinds = {}, kinds
+        others = (getattr(kind, "_watch", None) for kind in dict.fromkeys(kinds))
+        self._beneath = [other for other in others if other is not None]
+        for place in self.places:
+            kind = type(place.module)
             if kind not in self._classes:
                 self._classes[kind] = self._watched_class(kind)
-        self._watched = [(place.module, kind, self._classes[kind])
-                         for place, kind in zip(self.places, kinds, strict=True)]
+            self._watched.append((place.module, kind, self._classes[kind]))
         self._by_id = {id(place.module): place for place in self.places}
         self._put(1)
-        _ON.append(self)
 
     def stop(self) -> None:
-        """Watches no more, if it did."""
-        self._is_over, self._ends = True, False
-        for number in reversed(range(len(_ON))):
-            watch, later = _ON[number], _ON[number + 1 :]
-            if watch._is_over and not any(watch._by_id.keys() & each._by_id.keys()
-                                          for each in later):
-                _ON.remove(watch)
-                watch._put(0)
+        """Watches no more, if it did; a watch that began later goes on."""
+        self._ends = False
+        self._over = any(type(part) is not watched for part, _, watched in self._watched)
+        if self._over:
+            return  # the later one stands around this one, and puts all back in its end
+        if self._watched:
+            self._put(0)
+        self._watched = []
+        others, self._beneath = self._beneath, []
+        for other in others:
+            if other._over:
+                other.stop()
 
     def _put(self, which: int) -> None:
         """Gives every module its own class or the watched one, and the plan that goes with it."""
@@ -119,15 +123,15 @@ class Watch:
 
         @wraps(kind.forward)
         def forward(part: Module, x: Any, *more: Any, **granted: Any) -> Any:
-            place = self._by_id.get(id(part))
-            if place is None or self._is_over:  # a copy of the net, or put away later
+            place = self._place(part)
+            if place is None:
                 return kind.forward(part, x, *more, **granted)
             return self.forward(place, x, lambda x: kind.forward(part, x, *more, **granted))
 
         @wraps(kind.backward)
         def backward(part: Module, dy: Any, *more: Any, **granted: Any) -> Any:
-            place = self._by_id.get(id(part))
-            if place is None or self._is_over:
+            place = self._place(part)
+            if place is None:
                 return kind.backward(part, dy, *more, **granted)
             dx = self.backward(place, dy, lambda dy: kind.backward(part, dy, *more, **granted))
             if self._ends and part is self.module and not part._saved:
@@ -135,8 +139,8 @@ class Watch:
             return dx
 
         return type(kind.__name__, (kind,), {"forward": forward, "backward": backward,
-                                             "__module__": kind.__module__})
+                                             "__module__": kind.__module__, "_watch": self})
 
-
-_ON: list[Watch] = []
-"""The watches that stand around modules, the outermost last."""
+    def _place(self, part: Module) -> Place | None:
+        """That of a part; None once it watches no more, and for a copy of the net."""
+        return self._by_id.get(id(part)) if self._watched and not self._over else None

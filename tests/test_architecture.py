@@ -24,8 +24,8 @@ FLOORS = {
     0: "checks configured naming types trees shapes random registry "
        "initializers regularizers constraints",
     1: "parameter paths hangings differentiable node module places",
-    2: "layers containers gradcheck losses metrics optimizers schedules data datasets plan "
-       "watching",
+    2: "layers containers differences gradcheck losses metrics optimizers schedules data datasets "
+       "plan watching",
     3: "hooks saving distributed plots records",
     4: "history progress replaying",
     5: "compiling contents endings inspectable resuming running savable stepping training export "

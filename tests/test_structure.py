@@ -78,13 +78,13 @@ KNOWN: dict[str, tuple[Callable[[], Module], Any, list[str]]] = {
                  ["input -> body.0 3", "body.0 -> body.1 3", "input -> shortcut 3",
                   "body.1 -> merge 3", "shortcut -> merge 3", "merge -> output 3"]),
     "Parallel": (lambda: Parallel(Linear(2), ReLU()), (3,),
-                 ["input -> 0 3", "input -> 1 3", "0 -> 0 2", "1 -> 1 3"]),
+                 ["input -> 0 3", "input -> 1 3", "0 -> output.0 2", "1 -> output.1 3"]),
     "Parallel and a merge": (lambda: Parallel(Linear(2), ReLU(), merge=Concat()), (3,),
                              ["input -> 0 3", "input -> 1 3", "0 -> merge 2", "1 -> merge 3",
                               "merge -> output 5"]),
     "Shared": (lambda: Sequential(Shared(Linear(2)), Add()), ((3,), (3,)),
-               ["0 -> 0.module 3", "1 -> 0.module#2 3", "0.module -> 1 2", "0.module#2 -> 1 2",
-                "1 -> output 2"]),
+               ["input.0 -> 0.module 3", "input.1 -> 0.module#2 3", "0.module -> 1 2",
+                "0.module#2 -> 1 2", "1 -> output 2"]),
     "Recompute": (lambda: Recompute(Sequential(Linear(2), ReLU())), (3,),
                   ["input -> module.0 3", "module.0 -> module.1 2", "module.1 -> output 2"]),
     "Graph": (two_ways, (3,),
@@ -139,7 +139,8 @@ def test_shapes_follow_each_call() -> None:
     first, second = Input((2, 3)), Input((4, 3))
     layer = Linear(5)
     graph = built(Graph((first, second), (layer(first), layer(second))), ((2, 3), (4, 3)))
-    assert arrows(graph) == ["0 -> 0 2x3", "1 -> 0#2 4x3", "0 -> 0 2x5", "0#2 -> 1 4x5"]
+    assert arrows(graph) == ["input.0 -> 0 2x3", "input.1 -> 0#2 4x3", "0 -> output.0 2x5",
+                             "0#2 -> output.1 4x5"]
 
 
 def test_calls_are_counted_wherever_a_module_is() -> None:

@@ -167,14 +167,6 @@ def test_a_watch_below_another_may_go_on_before_it_was_put_away():
     assert type(net) is Sequential
 
 
-def test_a_copy_made_while_it_watches_is_not_watched():
-    net = deep_net()
-    watch = Calls(net)
-    with watch:
-        results(copy.deepcopy(net))
-    assert not watch.seen
-
-
 def test_frozen_and_thawed_parameters_are_respected_while_it_watches():
     net = deep_net()
     watch = Watch(net)
@@ -217,3 +209,47 @@ def test_a_watched_module_can_still_be_asked_what_it_is():
         assert repr(net.layers[0]) == "Linear(3)" and isinstance(net.layers[0], Linear)
         assert type(net.layers[0]).__name__ == "Linear"
     assert copy.deepcopy(net).layers[0].built
+
+
+@pytest.mark.parametrize("first_ends_first", [True, False])
+def test_two_watches_may_overlap_and_end_in_any_order(first_ends_first):
+    net = deep_net()
+    results(net)
+    before = [(type(part), dict(vars(part))) for part in net.modules()]
+    one, other = Calls(net), Calls(net.layers[2])
+    one.start()
+    other.start()
+    expected = results(net)
+    assert len(one.seen) > len(other.seen) > 0
+    early, late = (one, other) if first_ends_first else (other, one)
+    early.stop()
+    counts = len(early.seen), len(late.seen)
+    results(net)
+    assert len(early.seen) == counts[0] and len(late.seen) > counts[1]
+    late.stop()
+    assert [(type(part), vars(part)) for part in net.modules()] == before
+    assert all(torch.equal(*pair) for pair in zip(expected, results(net), strict=True))
+
+
+def test_a_watch_for_one_step_may_end_within_a_later_one():
+    net = deep_net()
+    one, other = Calls(net), Calls(net)
+    one.start_for_one_step()
+    other.start()
+    results(net)
+    assert len(one.seen) == len(other.seen)
+    other.stop()
+    results(net)
+    assert len(one.seen) == len(other.seen) and type(net) is Sequential
+    one.start_for_one_step()  # it may be used again
+    results(net)
+    assert len(one.seen) == 2 * len(other.seen) and type(net) is Sequential
+
+
+def test_a_copy_of_a_net_that_is_watched_is_not_watched():
+    net = deep_net()
+    watch = Calls(net)
+    with watch:
+        expected = results(copy.deepcopy(net))
+        assert watch.seen == []
+    assert all(torch.equal(*pair) for pair in zip(expected, results(net), strict=True))

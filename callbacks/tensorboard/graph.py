@@ -13,8 +13,9 @@ from .page import Page
 class GraphPage(Page):
     """The net as a graph of its modules: forward in the run `train`, backward in `graph_backward`.
 
-    It is written when the first epoch begins, once for each folder: again only if the net or the
-    loss is another one by then, and TensorBoard shows the newest.
+    It is written when an epoch begins: once, however many fits there are and however often they are
+    resumed, and again only if the net or the loss is another one by then. TensorBoard shows the
+    newest.
     """
 
     def __init__(self) -> None:

@@ -135,7 +135,7 @@ def _segment(box: Box) -> str:
     """The place of a box in its frame, and what it is: the place alone says little to a reader."""
     if box.module:
         return f"{box.name}_{type(box.module).__name__}".removeprefix("_")
-    return f"{_end(box).lower()}.{box.name}" if box.name.isdigit() else box.name
+    return box.name
 
 
 def _end(box: Box) -> str:

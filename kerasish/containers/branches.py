@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from kerasish.containers.merges import Add
 from kerasish.layers.shaping.identity import Identity
 from kerasish.module import Module
-from kerasish.places import at, require_dy
+from kerasish.places import at, refuse_silence, require_dy
 from kerasish.trees import arranged, is_shape, leaves, parts_of, shape_of, summed
 
 
@@ -31,6 +31,9 @@ class Parallel(Module):
     """
 
     formula: ClassVar[str] = "y = (f₁(x), f₂(x), ...)"
+    backward_formula: ClassVar[str] = "dx = Σ fᵢ'(dyᵢ)"
+
+    _unseen = True
 
     def __init__(self, *branches: Module | Iterable[Module], merge: Module | None = None) -> None:
         flat = [each for branch in branches
@@ -74,23 +77,37 @@ class Parallel(Module):
         if self.merge is not None:
             with at(self, "merge", self.merge):
                 y = self.merge.forward(y)
-        self.save_for_backward(shape_of(y))
+        has_dx = self._unseen and all(part.is_floating_point() for part in leaves(x))
+        self.save_for_backward(shape_of(y), has_dx)
         return y
 
     def backward(self, dy: Any) -> Any:
-        (shape,) = self.saved_tensors()
+        shape, has_dx = self.saved_tensors()
         require_dy(self, dy, shape)
         if self.merge is not None:
             with at(self, "merge", self.merge):
                 dy = self.merge.backward(dy)
-        gradients = []
+                if dy is None:
+                    refuse_silence(self.merge)
+        gradients = {}
         for index in reversed(range(len(self.branches))):
             with at(self, f"branch {index}", self.branches[index]):
                 if dy[index] is None:
                     self.branches[index].unwind()
                 else:
-                    gradients.append(self.branches[index].backward(dy[index]))
-        return reduce(summed, gradients, None)
+                    gradients[index] = self.branches[index].backward(dy[index])
+        dx = reduce(summed, gradients.values(), None)
+        if has_dx and dx is not None:  # its code does not change: once is enough
+            self._require_all(gradients)
+        self._unseen = False
+        return dx
+
+    def _require_all(self, gradients: dict[int, Any]) -> None:
+        """Refuses a branch without a gradient beside others with one: it would be left out."""
+        for index, gradient in gradients.items():
+            if gradient is None:
+                with at(self, f"branch {index}", self.branches[index]):
+                    refuse_silence(self.branches[index])
 
     def unwind(self, dy: Any = None) -> None:
         if self._saved:
@@ -120,6 +137,7 @@ class Residual(Parallel):
     """
 
     formula: ClassVar[str] = "y = body(x) + shortcut(x)"
+    backward_formula: ClassVar[str] = "dx = body'(dy) + shortcut'(dy)"
 
     def __init__(
         self, body: Module, shortcut: Module | None = None, merge: Module | None = None
@@ -153,6 +171,7 @@ class Shared(Module):
     """
 
     formula: ClassVar[str] = "y = (f(x₁), f(x₂), ...)"
+    backward_formula: ClassVar[str] = "dxᵢ = f'(dyᵢ), and the gradients of f's weights add up"
 
     def __init__(self, module: Module) -> None:
         if not isinstance(module, Module):
@@ -186,6 +205,8 @@ class Shared(Module):
                 if part is None:
                     self.module.unwind()
                 gradients.append(None if part is None else self.module.backward(part))
+        if all(gradient is None for gradient in gradients):
+            return None  # as one tensor without a gradient is None
         return arranged(dy, gradients[::-1])
 
     def unwind(self, dy: Any = None) -> None:

@@ -9,7 +9,7 @@ from kerasish.containers.wiring import forward_order, in_order, like_inputs, pla
 from kerasish.module import Module
 from kerasish.node import Node
 from kerasish.parameter import Parameter
-from kerasish.places import note_place, require_dx, require_dy
+from kerasish.places import learns, note_place, refuse_silence, require_dx, require_dy
 from kerasish.trees import leaves, mapped, shape_of, summed
 from kerasish.types import Shape
 
@@ -45,6 +45,8 @@ class _Step(NamedTuple):
     """The slot, or the tuple or dict of slots, that it reads."""
     target: int
     """The slot that its output goes to."""
+    below: bool
+    """Whether what comes before it learns, and so needs its dx."""
 
 
 class Graph(Planned):
@@ -72,6 +74,8 @@ class Graph(Planned):
     """
 
     formula: ClassVar[str] = "y = a graph of modules"
+    backward_formula: ClassVar[str] = (
+        "dx = the graph in reverse: where ways part, their gradients add up")
     bound: ClassVar[tuple[str, ...]] = ("_steps", "_steps_to_stem")
 
     def __init__(self, inputs: Any, outputs: Any) -> None:
@@ -113,7 +117,7 @@ class Graph(Planned):
             self._plan()
         values, place = in_order(self.inputs, x), 0
         try:
-            for place, forward, _, source, _ in self._steps:  # noqa: B007 (read on error)
+            for place, forward, _, source, _, _ in self._steps:  # noqa: B007 (read on error)
                 values.append(forward(
                     values[source] if type(source) is int else placed(values, source)))
         except Exception as error:
@@ -131,13 +135,15 @@ class Graph(Planned):
         self._scatter(gradients, self._outputs, dy)
         place = 0
         try:
-            for place, _, backward, source, target in reversed(
+            for place, _, backward, source, target, below in reversed(
                 self._steps if need_dx else self._steps_to_stem
             ):
                 if gradients[target] is None or backward is None:
                     self.parts[place].unwind()
                     continue
                 dx = backward(gradients[target])
+                if dx is None and below:
+                    refuse_silence(self.parts[place])
                 require_dx(self.parts[place], dx, placed(shapes, source))
                 self._scatter(gradients, source, dx)
         except Exception as error:
@@ -145,7 +151,10 @@ class Graph(Planned):
             raise
         if not need_dx:
             return None
-        return like_inputs(self.inputs, gradients[: len(list(leaves(self.inputs)))])
+        dx = gradients[: len(list(leaves(self.inputs)))]
+        if all(part is None for part in dx):
+            return None  # as one tensor without a gradient is None
+        return like_inputs(self.inputs, dx)
 
     def _scatter(self, gradients: list[Any], slots: Any, given: Any) -> None:
         """Adds gradients to those of the slots that they belong to."""
@@ -171,14 +180,14 @@ class Graph(Planned):
         for target, (node, wire) in enumerate(zip(self._nodes, self._wires, strict=True), inputs):
             module = node.module
             below = any(trains[slot] for slot in leaves(wire))
-            own = any(p.trainable for p in module.parameters())
+            own = learns(module)
             trains.append(below or own)
             backward = module.backward if below or own else None
             if backward and not below and takes(backward, "need_dx"):
                 backward = _without_dx(module)
             place = self.parts.index(module)
-            self._steps.append(_Step(place, module.forward, module.backward, wire, target))
-            self._steps_to_stem.append(_Step(place, module.forward, backward, wire, target))
+            self._steps.append(_Step(place, module.forward, module.backward, wire, target, below))
+            self._steps_to_stem.append(_Step(place, module.forward, backward, wire, target, below))
         self._planned_at = Parameter.revisions
 
     def _note(self, error: Exception, place: int) -> None:

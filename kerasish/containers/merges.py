@@ -40,6 +40,7 @@ class Concat(Module):
     """
 
     formula: ClassVar[str] = "y = [x1, x2, ...]"
+    backward_formula: ClassVar[str] = "dx_i = the stretch of dy that x_i gave"
     backward_reads: ClassVar[frozenset[str]] = frozenset()
     returns_view: ClassVar[bool] = True
 
@@ -86,6 +87,7 @@ class Add(Module):
     """
 
     formula: ClassVar[str] = "y = x1 + x2 + ..."
+    backward_formula: ClassVar[str] = "dx_i = dy"
     backward_reads: ClassVar[frozenset[str]] = frozenset()
     returns_view: ClassVar[bool] = True
 
@@ -120,6 +122,7 @@ class Multiply(Module):
     """
 
     formula: ClassVar[str] = "y = x1 · x2 · ..."
+    backward_formula: ClassVar[str] = "dx_i = dy · the product of the others"
     backward_reads: ClassVar[frozenset[str]] = frozenset({"input"})
     returns_view: ClassVar[bool] = True  # of a single tensor
 
@@ -162,6 +165,7 @@ class Pick(Module):
     """
 
     formula: ClassVar[str] = "y = x[key]"
+    backward_formula: ClassVar[str] = "dx[key] = dy,  dx of the others = 0"
     backward_reads: ClassVar[frozenset[str]] = frozenset()
     returns_view: ClassVar[bool] = True
 

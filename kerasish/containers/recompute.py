@@ -35,6 +35,7 @@ class Recompute(Module):
     """
 
     formula: ClassVar[str] = "y = f(x), computed twice"
+    backward_formula: ClassVar[str] = "dx = f'(dy), after f(x) is computed again"
     backward_reads: ClassVar[frozenset[str]] = frozenset({"input"})
 
     def __init__(self, module: Module) -> None:

@@ -8,7 +8,7 @@ from kerasish.containers.steps import steps
 from kerasish.module import Module
 from kerasish.node import Node
 from kerasish.parameter import Parameter
-from kerasish.places import note_place, require_dx, require_dy
+from kerasish.places import learns, note_place, refuse_silence, require_dx, require_dy
 from kerasish.trees import shape_of
 from kerasish.types import Shape
 
@@ -31,6 +31,7 @@ class Sequential(Planned):
     """
 
     formula: ClassVar[str] = "y = fₙ(… f₂(f₁(x)) …)"
+    backward_formula: ClassVar[str] = "dx = f₁'(f₂'(… fₙ'(dy) …))"
     bound: ClassVar[tuple[str, ...]] = ("_forth", "_back", "_back_to_stem")
 
     _unseen = True
@@ -95,14 +96,16 @@ class Sequential(Planned):
         shape, shapes = self.saved_tensors()
         require_dy(self, dy, shape)
         index, dx = 0, dy
+        last = index
         try:
             for index, backward in self._back if need_dx else self._back_to_stem:
                 if dx is None:  # integers have no gradient: nothing goes further down
                     self.layers[index].unwind()
-                    if shapes:
-                        self._require_no_parameters(index)
+                    if shapes and learns(self.layers[index]):
+                        index = last
+                        refuse_silence(self.layers[last])
                     continue
-                dx = backward(dx)
+                dx, last = backward(dx), index
                 if shapes:
                     require_dx(self.layers[index], dx, shapes.pop())  # its code does not change
         except Exception as error:
@@ -110,12 +113,6 @@ class Sequential(Planned):
             raise
         self._unseen = False
         return dx if need_dx else None
-
-    def _require_no_parameters(self, index: int) -> None:
-        if any(parameter.trainable for parameter in self.layers[index].parameters()):
-            raise TypeError(f"{self.layers[index + 1]!r}.backward(dy) expects to return dL/dx; got "
-                            "None, so that what lies before it would not learn. Return the "
-                            "gradient of its input.")
 
     def unwind(self, dy: Any = None) -> None:
         if self._saved:  # else no forward has bound the steps

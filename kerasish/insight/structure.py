@@ -129,12 +129,12 @@ class Structure:
         x = Value(Box("input", "")) if shape is None else mapped_shapes(
             lambda each: Value(Box("input", ""), shape=each), shape)
         for name, value in _named(x):
-            value.source.name, value.source.y = name or "input", value
+            value.source.name, value.source.y = _end("input", name), value
             self.root.parts.append(value.source)
         return x
 
     def _outputs(self, y: Any) -> None:
-        self.root.parts += [Box(name or "output", "", x=value) for name, value in _named(y)]
+        self.root.parts += [Box(_end("output", name), "", x=value) for name, value in _named(y)]
 
     def _call(self, frame: Box, name: str, module: Module, x: Any) -> Any:
         self._calls[id(module)] += 1
@@ -198,6 +198,13 @@ def _made(box: Box, module: Module, x: Any) -> Any:
     ports = count()
     return mapped_shapes(lambda shape: Value(box, next(ports), shape),
                          inferred_shape(module, mapped(lambda value: value.shape, x)))
+
+
+def _end(kind: str, name: str) -> str:
+    """What an input or output is called: as the net does, if that is more than a number."""
+    if not name:
+        return kind
+    return joined(kind, name) if name[0].isdigit() else name
 
 
 def _named(tree: Any, name: str = "") -> Iterator[tuple[str, Any]]:

@@ -88,6 +88,8 @@ class BinaryCrossEntropy(BinaryLoss):
     """
 
     formula: ClassVar[str] = "L = mean of -t log p - (1 - t) log(1 - p)"
+    backward_formula: ClassVar[str] = (
+        "dy_pred = (p - t) / n for logits, (p - t) / (p (1 - p)) / n for probabilities")
 
     def __init__(
         self,

@@ -58,6 +58,8 @@ class CrossEntropy(_Likelihood):
     """
 
     formula: ClassVar[str] = "L = mean of -Σ t log p"
+    backward_formula: ClassVar[str] = (
+        "dy_pred = (p Σ t - t) / n for logits, -t / p / n for probabilities")
 
     def __init__(
         self,
@@ -112,6 +114,7 @@ class NLL(_Likelihood):
     """
 
     formula: ClassVar[str] = "L = mean of -Σ t y_pred"
+    backward_formula: ClassVar[str] = "dy_pred = -t / n"
 
     def __init__(
         self,

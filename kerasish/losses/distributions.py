@@ -36,6 +36,8 @@ class Poisson(Loss):
     """
 
     formula: ClassVar[str] = "L = mean of r - t log r"
+    backward_formula: ClassVar[str] = (
+        "dy_pred = (1 - t / (r + eps)) / n, or (r - t) / n for log_input")
 
     def __init__(
         self,
@@ -111,6 +113,8 @@ class GaussianNLL(Loss):
     """
 
     formula: ClassVar[str] = "L = mean of (log s + (t - m)² / s) / 2"
+    backward_formula: ClassVar[str] = (
+        "dm = (m - t) / s / n,  ds = (1 - (t - m)² / s) / 2 s / n,  dy_pred = [dm, ds]")
 
     def __init__(
         self,

@@ -38,6 +38,7 @@ class KLDivergence(Loss):
     """
 
     formula: ClassVar[str] = "L = mean of Σ t (log t - log p)"
+    backward_formula: ClassVar[str] = "dy_pred = -t / p / n, or -t / n for log-probabilities"
     reductions: ClassVar[tuple[str, ...]] = ("mean", "sum", "batchmean")
 
     def __init__(

@@ -33,6 +33,8 @@ class CosineSimilarity(Loss):
     """
 
     formula: ClassVar[str] = "L = mean of -y_pred · y_true / (|y_pred| |y_true|)"
+    backward_formula: ClassVar[str] = (
+        "dy_pred = ((a · b) a - b) / |y_pred| / n, a and b of length 1")
 
     def __init__(self, axis: int = -1, *, reduction: str = "mean") -> None:
         super().__init__(reduction=reduction)
@@ -94,6 +96,8 @@ class TripletMargin(Loss):
     """
 
     formula: ClassVar[str] = "L = mean of max(0, margin + |a - b| - |a - c|)"
+    backward_formula: ClassVar[str] = (
+        "u = a - b + eps,  dy_pred = ± sign(u) (|u| / |u|_p)^(p - 1) / n within the margin")
 
     def __init__(
         self,

@@ -40,6 +40,9 @@ class BinaryFocal(BinaryLoss):
     """
 
     formula: ClassVar[str] = "L = mean of (p (1 - t) + t (1 - p))^γ (-t log p - (1 - t) log(1 - p))"
+    backward_formula: ClassVar[str] = (
+        "dy_pred = a m^γ ((p - t) + γ v (1 - 2t) q / m) / n for logits, that over q for "
+        "probabilities")
 
     def __init__(
         self,
@@ -106,6 +109,9 @@ class Focal(ClassLoss):
     """
 
     formula: ClassVar[str] = "L = mean of -Σ t (1 - p)^γ log p"
+    backward_formula: ClassVar[str] = (
+        "g = -a t ((1 - p)^γ - γ p (1 - p)^(γ - 1) log p) / n,  dy_pred = g - p Σ g for "
+        "logits, g / p for probabilities")
 
     def __init__(
         self,

@@ -29,6 +29,7 @@ class Hinge(Loss):
     """
 
     formula: ClassVar[str] = "L = mean of max(0, 1 - t y_pred)"
+    backward_formula: ClassVar[str] = "dy_pred = -t / n where t y_pred < 1, else 0"
 
     def matched(self, y_pred: Tensor, y_true: Tensor) -> Tensor:
         """Signs in the shape of y_pred, never by broadcasting; 0 becomes -1."""
@@ -79,6 +80,7 @@ class SquaredHinge(Hinge):
     """
 
     formula: ClassVar[str] = "L = mean of max(0, 1 - t y_pred)²"
+    backward_formula: ClassVar[str] = "dy_pred = -2 t max(0, 1 - t y_pred) / n"
 
     def forward(
         self, y_pred: Tensor, y_true: Tensor, sample_weight: Tensor | None = None
@@ -119,6 +121,8 @@ class CategoricalHinge(ClassLoss):
     """
 
     formula: ClassVar[str] = "L = mean of max(0, 1 + max (1 - t) y_pred - Σ t y_pred)"
+    backward_formula: ClassVar[str] = (
+        "dy_pred = (1 - t) / n at the largest (1 - t) y, and -t / n, inside the margin")
 
     def __init__(self, axis: int = 1, *, reduction: str = "mean") -> None:
         super().__init__(axis, reduction=reduction)

@@ -62,6 +62,7 @@ class Loss(Differentiable):
     """
 
     formula: ClassVar[str] = "L = mean of v(y_pred, y_true)"
+    backward_formula: ClassVar[str] = "dy_pred = dL/dy_pred"
     reductions: ClassVar[tuple[str, ...]] = ("mean", "sum")
     """What `reduction` may be."""
     from_logits: bool | None = None

@@ -30,6 +30,7 @@ class MSE(Loss):
     """
 
     formula: ClassVar[str] = "L = mean (y_pred - y_true)²"
+    backward_formula: ClassVar[str] = "dy_pred = 2 (y_pred - y_true) / n"
 
     def forward(
         self, y_pred: Tensor, y_true: Tensor, sample_weight: Tensor | None = None
@@ -68,6 +69,7 @@ class MAE(Loss):
     """
 
     formula: ClassVar[str] = "L = mean |y_pred - y_true|"
+    backward_formula: ClassVar[str] = "dy_pred = sign(y_pred - y_true) / n"
 
     def forward(
         self, y_pred: Tensor, y_true: Tensor, sample_weight: Tensor | None = None
@@ -102,6 +104,7 @@ class MAPE(MAE):
     """
 
     formula: ClassVar[str] = "L = mean 100 |y_pred - y_true| / |y_true|"
+    backward_formula: ClassVar[str] = "dy_pred = 100 sign(y_pred - y_true) / |y_true| / n"
 
     def forward(
         self, y_pred: Tensor, y_true: Tensor, sample_weight: Tensor | None = None
@@ -135,6 +138,8 @@ class MSLE(Loss):
     """
 
     formula: ClassVar[str] = "L = mean (log(1 + y_pred) - log(1 + y_true))²"
+    backward_formula: ClassVar[str] = (
+        "dy_pred = 2 (log(1 + y_pred) - log(1 + y_true)) / (1 + y_pred) / n")
 
     def forward(
         self, y_pred: Tensor, y_true: Tensor, sample_weight: Tensor | None = None

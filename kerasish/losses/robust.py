@@ -58,6 +58,7 @@ class Huber(_Bounded):
     """
 
     formula: ClassVar[str] = "L = mean of e²/2, or δ (|e| - δ/2) where |e| > δ"
+    backward_formula: ClassVar[str] = "dy_pred = min(max(e, -delta), delta) / n"
 
     def __init__(self, delta: float = 1.0, *, reduction: str = "mean") -> None:
         super().__init__(reduction=reduction)
@@ -89,6 +90,7 @@ class SmoothL1(_Bounded):
     """
 
     formula: ClassVar[str] = "L = mean of e²/2β, or |e| - β/2 where |e| >= β"
+    backward_formula: ClassVar[str] = "dy_pred = min(max(e / beta, -1), 1) / n"
 
     def __init__(self, beta: float = 1.0, *, reduction: str = "mean") -> None:
         super().__init__(reduction=reduction)
@@ -120,6 +122,7 @@ class LogCosh(Loss):
     """
 
     formula: ClassVar[str] = "L = mean of log cosh(y_pred - y_true)"
+    backward_formula: ClassVar[str] = "dy_pred = tanh(y_pred - y_true) / n"
 
     def forward(
         self, y_pred: Tensor, y_true: Tensor, sample_weight: Tensor | None = None

@@ -20,6 +20,7 @@ class NoLoss(Loss):
     """Stands for the loss of a model that has a `train_step` with losses of its own: L = 0."""
 
     formula: ClassVar[str] = "L = 0"
+    backward_formula: ClassVar[str] = "dy_pred = 0"
 
     def forward(self, y_pred: Any, y_true: Any, sample_weight: Any = None) -> Tensor:
         return torch.zeros((), device=next(leaves(y_pred)).device)
@@ -71,6 +72,7 @@ class OutputLosses(Loss):
     """
 
     formula: ClassVar[str] = "L = Σ λ_k L_k"
+    backward_formula: ClassVar[str] = "dy_pred[k] = λ_k dL_k"
 
     def __init__(self, losses: Any, loss_weights: Any = None) -> None:
         self.is_dict = isinstance(losses, dict)

@@ -33,6 +33,7 @@ KINDS = {
     "model": "Model.load(path) loads it.",
     "weights": "model.load_weights(path) loads it.",
     "checkpoint": "BackupAndRestore(path) goes on from it.",
+    "step": "model.replay(path) shows it again.",
 }
 PIECE = 2**20
 _FROM_TORCH = ("Load a torch module with torch, and take it over: "
@@ -64,7 +65,7 @@ def write_file(
 
     Args:
         path: the file.
-        kind: "model", "weights" or "checkpoint".
+        kind: "model", "weights", "checkpoint" or "step".
         configuration: plain values, with strings as keys; tuples come back as lists.
         tensors: name → tensor, on any device.
         previous: where the old file goes, in the same folder, once the new one is whole.
@@ -195,7 +196,7 @@ def read_file(path: FilePath, kinds: tuple[str, ...]) -> Stored:
 
     Args:
         path: the file.
-        kinds: those that the caller can use, of "model", "weights" and "checkpoint".
+        kinds: those that the caller can use, of "model", "weights", "checkpoint" and "step".
     """
     name = check_path("read_file(path)", path)
     with naming(name, "it cannot be read. Check the name, relative to the folder the program runs "

@@ -371,7 +371,7 @@ def ask(url: str):
         return None
 
 
-def test_tensorboard_lists_the_runs(tmp_path: Path) -> None:
+def test_tensorboard_lists_the_runs_train_and_validation(tmp_path: Path) -> None:
     history = fit(compiled(), TensorBoard(tmp_path), validation_data=data(5)).history
     command = [sys.executable, "-m", "tensorboard.main", "--logdir", str(tmp_path), "--host",
                "127.0.0.1", "--port", "0", "--load_fast", "false"]  # fmt: skip

@@ -2,18 +2,26 @@
 
 import pytest
 
-from kerasish.callbacks.tensorboard.chosen import chosen
-
-NONE = {"histogram_freq": 0, "write_images": False, "write_mistakes": 0, "pr_curves": False,
-        "profile_batch": 0, "embeddings_freq": 0, "embeddings_metadata": None, "hparams": None}
+from kerasish.callbacks import TensorBoard
 
 
 def names(**arguments) -> list[str]:
-    return [type(page).__name__ for page in chosen(**{**NONE, **arguments})]
+    return [type(page).__name__ for page in TensorBoard("runs", **arguments).pages]
 
 
-def test_the_text_page_is_always_one() -> None:
-    assert names() == ["Text"]
+ALWAYS = ["Scalars", "Text", "GraphPage"]
+
+
+def test_numbers_text_and_graph_are_always_pages() -> None:
+    assert names() == ALWAYS
+    assert names(write_graph=False) == ALWAYS[:-1]
+
+
+def test_arguments_are_in_the_order_of_keras() -> None:
+    board = TensorBoard("runs", 2, False, True, "batch")
+    assert (board.histogram_freq, board.update_freq) == (2, "batch")
+    assert [type(page).__name__ for page in board.pages] == [
+        "Scalars", "Text", "Histograms", "Images"]
 
 
 @pytest.mark.parametrize(("arguments", "page"), [
@@ -24,16 +32,18 @@ def test_the_text_page_is_always_one() -> None:
     ({"hparams": {"a": 1}}, "HParams"),
 ], ids=str)
 def test_each_argument_asks_for_its_page(arguments, page) -> None:
-    assert names(**arguments) == ["Text", page]
+    assert names(**arguments) == [*ALWAYS, page]
 
 
 @pytest.mark.parametrize(("histogram_freq", "every"), [(0, 1), (5, 5)])
 def test_images_come_with_the_histograms_else_each_epoch(histogram_freq, every) -> None:
-    _, page = chosen(**{**NONE, "write_images": True, "histogram_freq": histogram_freq})
-    assert page.every == every
+    board = TensorBoard("runs", histogram_freq, write_images=True)
+    assert board.pages[-1].every == every
 
 
 @pytest.mark.parametrize(("argument", "value", "message"), [
+    ("histogram_freq", -1, r"expects a whole number of at least 0; got -1\. 1 is after each epoch"),
+    ("write_graph", None, r"expects True or False; got None"),
     ("write_images", 1, r"expects True or False; got 1"),
     ("write_mistakes", True, r"expects a whole number of at least 0; got True\. 0 shows none, 16"),
     ("write_mistakes", -1, r"expects a whole number of at least 0; got -1"),
@@ -47,4 +57,4 @@ def test_images_come_with_the_histograms_else_each_epoch(histogram_freq, every) 
 ])
 def test_what_cannot_be_meant_is_refused_at_once(argument, value, message) -> None:
     with pytest.raises(ValueError, match=rf"^TensorBoard\({argument}\) {message}"):
-        chosen(**{**NONE, argument: value})
+        TensorBoard("runs", **{argument: value})

@@ -386,7 +386,7 @@ def test_nothing_is_left_when_a_step_fails(hook: str, tmp_path: Path) -> None:
     fit(model, TensorBoard(tmp_path, 1))
 
 
-@pytest.mark.parametrize("batches", [1, (1, 2), (2, 3)], ids=str)
+@pytest.mark.parametrize("batches", [1, (1, 2), (2, 3), (1, 5)], ids=str)
 def test_a_step_may_be_profiled_at_the_same_time(batches, tmp_path: Path) -> None:
     model = net()
     fit(model, TensorBoard(tmp_path, 1, profile_batch=batches))

@@ -199,11 +199,12 @@ def contents(folder: Path) -> Iterator[Any]:
     yield sorted(events)
 
 
-def points(path: Path) -> Iterator[tuple[str, int, float]]:
-    """The scalars in an event file: tag, step and value."""
+def points(path: Path) -> Iterator[tuple[str, int, float | bytes]]:
+    """The scalars and graphs in an event file: tag, step and value."""
     for event in EventFileLoader(str(path)).Load():
         for value in event.summary.value:
-            yield value.tag, event.step, value.tensor.float_val[0]
+            (point,) = (*value.tensor.float_val, *value.tensor.string_val)
+            yield value.tag, event.step, point
 
 
 def add_to(sums: Any, tree: Any, folder: str) -> None:

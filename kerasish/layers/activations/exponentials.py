@@ -42,6 +42,7 @@ class ELU(Module):
     """
 
     formula: ClassVar[str] = "y = x where x > 0, else alpha (exp(x) - 1)"
+    backward_formula: ClassVar[str] = "dx = dy where y > 0, else dy (y + alpha)"
     backward_reads: ClassVar[frozenset[str]] = frozenset({"output"})
     returns_view: ClassVar[bool] = False
 
@@ -82,6 +83,7 @@ class SELU(Module):
     """
 
     formula: ClassVar[str] = "y = scale · (x where x > 0, else alpha (exp(x) - 1))"
+    backward_formula: ClassVar[str] = "dx = scale · dy where y > 0, else dy (y + scale · alpha)"
     backward_reads: ClassVar[frozenset[str]] = frozenset({"output"})
     returns_view: ClassVar[bool] = False
     y_range: ClassVar[tuple[float, float] | None] = (-_ALPHA * _SCALE, math.inf)
@@ -120,6 +122,7 @@ class CELU(Module):
     """
 
     formula: ClassVar[str] = "y = x where x > 0, else alpha (exp(x / alpha) - 1)"
+    backward_formula: ClassVar[str] = "dx = dy where y > 0, else dy (y + alpha) / alpha"
     backward_reads: ClassVar[frozenset[str]] = frozenset({"output"})
     returns_view: ClassVar[bool] = False
 

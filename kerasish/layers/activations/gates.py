@@ -44,6 +44,7 @@ class GELU(Module):
     """
 
     formula: ClassVar[str] = "y = x · Φ(x)"
+    backward_formula: ClassVar[str] = "dx = dy (Φ(x) + x Φ'(x))"
     backward_reads: ClassVar[frozenset[str]] = frozenset({"input"})
     returns_view: ClassVar[bool] = False
     y_range: ClassVar[tuple[float, float] | None] = (-0.171, math.inf)
@@ -79,6 +80,7 @@ class SiLU(Module):
     """
 
     formula: ClassVar[str] = "y = x σ(x)"
+    backward_formula: ClassVar[str] = "dx = dy σ(x) (1 + x (1 - σ(x)))"
     backward_reads: ClassVar[frozenset[str]] = frozenset({"input"})
     returns_view: ClassVar[bool] = False
     y_range: ClassVar[tuple[float, float] | None] = (-0.279, math.inf)
@@ -113,6 +115,8 @@ class Mish(Module):
     """
 
     formula: ClassVar[str] = "y = x tanh(ln(1 + exp(x)))"
+    backward_formula: ClassVar[str] = (
+        "dx = dy (tanh(s) + x σ(x) (1 - tanh²(s))), s = ln(1 + exp(x))")
     backward_reads: ClassVar[frozenset[str]] = frozenset({"input"})
     returns_view: ClassVar[bool] = False
     y_range: ClassVar[tuple[float, float] | None] = (-0.309, math.inf)
@@ -148,6 +152,7 @@ class GLU(Module):
     """
 
     formula: ClassVar[str] = "y = a σ(b), x = [a, b]"
+    backward_formula: ClassVar[str] = "da = dy σ(b),  db = dy a σ(b) (1 - σ(b)),  dx = [da, db]"
     backward_reads: ClassVar[frozenset[str]] = frozenset({"input"})
     returns_view: ClassVar[bool] = False
 

@@ -47,6 +47,7 @@ class ReLU6(Module):
     """
 
     formula: ClassVar[str] = "y = min(max(x, 0), 6)"
+    backward_formula: ClassVar[str] = "dx = dy where 0 < y < 6, else 0"
     backward_reads: ClassVar[frozenset[str]] = frozenset({"output"})
     returns_view: ClassVar[bool] = False
     y_range: ClassVar[tuple[float, float] | None] = (0.0, 6.0)
@@ -86,6 +87,7 @@ class Hardtanh(Module):
     """
 
     formula: ClassVar[str] = "y = min(max(x, min_val), max_val)"
+    backward_formula: ClassVar[str] = "dx = dy where min_val < y < max_val, else 0"
     backward_reads: ClassVar[frozenset[str]] = frozenset({"output"})
     returns_view: ClassVar[bool] = False
 
@@ -128,6 +130,7 @@ class Hardsigmoid(Module):
     """
 
     formula: ClassVar[str] = "y = min(max(x + 3, 0), 6) / 6"
+    backward_formula: ClassVar[str] = "dx = dy / 6 where -3 < x < 3, else 0"
     backward_reads: ClassVar[frozenset[str]] = frozenset({"input"})
     returns_view: ClassVar[bool] = False
     y_range: ClassVar[tuple[float, float] | None] = (0.0, 1.0)
@@ -162,6 +165,7 @@ class Hardswish(Module):
     """
 
     formula: ClassVar[str] = "y = x · min(max(x + 3, 0), 6) / 6"
+    backward_formula: ClassVar[str] = "dx = dy (2 x + 3) / 6 where -3 < x < 3; dy above, 0 below"
     backward_reads: ClassVar[frozenset[str]] = frozenset({"input"})
     returns_view: ClassVar[bool] = False
     y_range: ClassVar[tuple[float, float] | None] = (-0.375, math.inf)

@@ -43,6 +43,7 @@ class PReLU(Module):
     """
 
     formula: ClassVar[str] = "y = x where x > 0, else w · x"
+    backward_formula: ClassVar[str] = "dx = dy where x > 0, else w · dy,  dw = Σ dy · min(x, 0)"
     backward_reads: ClassVar[frozenset[str]] = frozenset({"input"})
     returns_view: ClassVar[bool] = False
     parameter_names: ClassVar[tuple[str, ...]] = ("weight",)

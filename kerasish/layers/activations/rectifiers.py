@@ -42,6 +42,7 @@ class ReLU(Module):
     """
 
     formula: ClassVar[str] = "y = max(x, 0)"
+    backward_formula: ClassVar[str] = "dx = dy where y > 0, else 0"
     backward_reads: ClassVar[frozenset[str]] = frozenset({"output"})
     returns_view: ClassVar[bool] = False
     y_range: ClassVar[tuple[float, float] | None] = (0.0, math.inf)
@@ -81,6 +82,7 @@ class LeakyReLU(Module):
     """
 
     formula: ClassVar[str] = "y = x where x > 0, else slope · x"
+    backward_formula: ClassVar[str] = "dx = dy where y > 0, else slope · dy"
     backward_reads: ClassVar[frozenset[str]] = frozenset({"output"})
     returns_view: ClassVar[bool] = False
     y_range: ClassVar[tuple[float, float] | None] = (-math.inf, math.inf)
@@ -120,6 +122,7 @@ class Threshold(Module):
     """
 
     formula: ClassVar[str] = "y = x where x > threshold, else value"
+    backward_formula: ClassVar[str] = "dx = dy where x > threshold, else 0"
     backward_reads: ClassVar[frozenset[str]] = frozenset({"input"})
     returns_view: ClassVar[bool] = False
     y_range: ClassVar[tuple[float, float] | None] = (-math.inf, math.inf)

@@ -37,6 +37,7 @@ class Tanhshrink(Module):
     """
 
     formula: ClassVar[str] = "y = x - tanh(x)"
+    backward_formula: ClassVar[str] = "dx = dy tanh²(x)"
     backward_reads: ClassVar[frozenset[str]] = frozenset()
     returns_view: ClassVar[bool] = False
     y_range: ClassVar[tuple[float, float] | None] = (-math.inf, math.inf)
@@ -73,6 +74,7 @@ class Hardshrink(Module):
     """
 
     formula: ClassVar[str] = "y = x where |x| > lambd, else 0"
+    backward_formula: ClassVar[str] = "dx = dy where |y| > lambd, else 0"
     backward_reads: ClassVar[frozenset[str]] = frozenset({"output"})
     returns_view: ClassVar[bool] = False
     y_range: ClassVar[tuple[float, float] | None] = (-math.inf, math.inf)
@@ -110,6 +112,7 @@ class Softshrink(Module):
     """
 
     formula: ClassVar[str] = "y = sign(x) max(|x| - lambd, 0)"
+    backward_formula: ClassVar[str] = "dx = dy where y ≠ 0, else 0"
     backward_reads: ClassVar[frozenset[str]] = frozenset({"output"})
     returns_view: ClassVar[bool] = False
     y_range: ClassVar[tuple[float, float] | None] = (-math.inf, math.inf)

@@ -36,6 +36,7 @@ class Tanh(Module):
     """
 
     formula: ClassVar[str] = "y = tanh(x)"
+    backward_formula: ClassVar[str] = "dx = dy (1 - y²)"
     backward_reads: ClassVar[frozenset[str]] = frozenset({"output"})
     returns_view: ClassVar[bool] = False
     y_range: ClassVar[tuple[float, float] | None] = (-1.0, 1.0)
@@ -65,6 +66,7 @@ class Sigmoid(Module):
     """
 
     formula: ClassVar[str] = "y = 1 / (1 + exp(-x))"
+    backward_formula: ClassVar[str] = "dx = dy y (1 - y)"
     backward_reads: ClassVar[frozenset[str]] = frozenset({"output"})
     returns_view: ClassVar[bool] = False
     y_range: ClassVar[tuple[float, float] | None] = (0.0, 1.0)
@@ -96,6 +98,7 @@ class Softsign(Module):
     """
 
     formula: ClassVar[str] = "y = x / (1 + |x|)"
+    backward_formula: ClassVar[str] = "dx = dy (1 - |y|)²"
     backward_reads: ClassVar[frozenset[str]] = frozenset({"output"})
     returns_view: ClassVar[bool] = False
     y_range: ClassVar[tuple[float, float] | None] = (-1.0, 1.0)

@@ -51,6 +51,7 @@ class Softmax(_AlongAxis):
     """
 
     formula: ClassVar[str] = "y_i = exp(x_i) / Σ_j exp(x_j)"
+    backward_formula: ClassVar[str] = "dx_i = y_i (dy_i - Σ_j y_j dy_j)"
     y_range: ClassVar[tuple[float, float] | None] = (0.0, 1.0)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -81,6 +82,7 @@ class LogSoftmax(_AlongAxis):
     """
 
     formula: ClassVar[str] = "y_i = x_i - ln Σ_j exp(x_j)"
+    backward_formula: ClassVar[str] = "dx_i = dy_i - exp(y_i) Σ_j dy_j"
     y_range: ClassVar[tuple[float, float] | None] = (-math.inf, 0.0)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -111,6 +113,7 @@ class Softmin(_AlongAxis):
     """
 
     formula: ClassVar[str] = "y_i = exp(-x_i) / Σ_j exp(-x_j)"
+    backward_formula: ClassVar[str] = "dx_i = -y_i (dy_i - Σ_j y_j dy_j)"
     y_range: ClassVar[tuple[float, float] | None] = (0.0, 1.0)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -44,6 +44,7 @@ class Softplus(Module):
     """
 
     formula: ClassVar[str] = "y = ln(1 + exp(beta x)) / beta"
+    backward_formula: ClassVar[str] = "dx = dy σ(beta x)"
     backward_reads: ClassVar[frozenset[str]] = frozenset({"input"})
     returns_view: ClassVar[bool] = False
     y_range: ClassVar[tuple[float, float] | None] = (0.0, math.inf)
@@ -75,6 +76,7 @@ class LogSigmoid(Module):
     """
 
     formula: ClassVar[str] = "y = ln σ(x)"
+    backward_formula: ClassVar[str] = "dx = dy σ(-x)"
     backward_reads: ClassVar[frozenset[str]] = frozenset({"input"})
     returns_view: ClassVar[bool] = False
     y_range: ClassVar[tuple[float, float] | None] = (-math.inf, 0.0)

@@ -47,6 +47,8 @@ class Embedding(Module):
     """
 
     formula: ClassVar[str] = "y = W[x]"
+    backward_formula: ClassVar[str] = (
+        "dW[i] = Σ dy over the places where x = i,  dx = none: x are integers")
     backward_reads: ClassVar[frozenset[str]] = frozenset({"input"})
     returns_view: ClassVar[bool] = False
     parameter_names: ClassVar[tuple[str, ...]] = ("weight",)

@@ -69,6 +69,9 @@ class MultiheadAttention(Module):
     """
 
     formula: ClassVar[str] = "y = softmax(q kᵀ / √d + mask) v Woᵀ + bo"
+    backward_formula: ClassVar[str] = (
+        "dv = Aᵀ dz,  dA = dz vᵀ,  da = A (dA - Σ A dA),  dq = da k / √d,  dk = daᵀ q / √d,  "
+        "dx = [dq, dk, dv] W")
     backward_reads: ClassVar[frozenset[str]] = frozenset({"input"})
     returns_view: ClassVar[bool] = False
     parameter_names: ClassVar[tuple[str, ...]] = (

@@ -35,6 +35,7 @@ class PositionalEncoding(Module):
     """
 
     formula: ClassVar[str] = "y[t] = x[t] + p[t], waves of the position t"
+    backward_formula: ClassVar[str] = "dx = dy"
     backward_reads: ClassVar[frozenset[str]] = frozenset()
     returns_view: ClassVar[bool] = True  # of dy
 

@@ -53,6 +53,8 @@ class TransformerEncoderLayer(TransformerLayer):
     """
 
     formula: ClassVar[str] = "a = norm1(x + self_attn(x)), y = norm2(a + feed_forward(a))"
+    backward_formula: ClassVar[str] = (
+        "dx = dy through the parts in reverse, and dy of each shortcut")
     attentions: ClassVar[Names] = ("self_attn",)
     tensors: ClassVar[Names] = ("src",)
     masks: ClassVar[Names] = ("src_mask", "src_key_padding_mask")
@@ -117,6 +119,8 @@ class TransformerDecoderLayer(TransformerLayer):
         "a = norm1(x + self_attn(x)), b = norm2(a + multihead_attn(a, memory)), "
         "y = norm3(b + feed_forward(b))"
     )
+    backward_formula: ClassVar[str] = (
+        "dx = dy through the parts in reverse, and dy of each shortcut")
     attentions: ClassVar[Names] = ("self_attn", "multihead_attn")
     tensors: ClassVar[Names] = ("tgt", "memory")
     masks: ClassVar[Names] = (
@@ -176,6 +180,7 @@ class TransformerEncoder(Module):
     """
 
     formula: ClassVar[str] = "y = norm(layerₙ(… layer₁(x) …))"
+    backward_formula: ClassVar[str] = "dx = layer₁'(… layerₙ'(norm'(dy)) …)"
 
     def __init__(
         self,

@@ -48,6 +48,7 @@ class Convolving(Sized):
     """
 
     formula: ClassVar[str] = "y = conv(x, W) + b"
+    backward_formula: ClassVar[str] = "dx = conv'(dy, W),  dW = conv(x, dy),  db = Σ dy"
     backward_reads: ClassVar[frozenset[str]] = frozenset({"input"})
     returns_view: ClassVar[bool] = False
     parameter_names: ClassVar[tuple[str, ...]] = ("weight", "bias")

@@ -14,6 +14,8 @@ class Convolution(Convolving):
     """Base of Conv1d, Conv2d and Conv3d: torch's arguments, and padding in its four modes."""
 
     formula: ClassVar[str] = "y = x ⋆ W + b"
+    backward_formula: ClassVar[str] = (
+        "dx = dy ⋆ᵀ W,  dW = x ⋆ dy,  db = Σ dy over samples and places")
     size_names: ClassVar[tuple[str, str]] = ("in_channels", "out_channels")
     transposed: ClassVar[bool] = False
 

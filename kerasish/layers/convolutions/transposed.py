@@ -13,6 +13,8 @@ class TransposedConvolution(Convolving):
     """Base of ConvTranspose1d, ConvTranspose2d and ConvTranspose3d: torch's arguments."""
 
     formula: ClassVar[str] = "y = x ⋆ᵀ W + b"
+    backward_formula: ClassVar[str] = (
+        "dx = dy ⋆ W,  dW = dy ⋆ x,  db = Σ dy over samples and places")
     size_names: ClassVar[tuple[str, str]] = ("in_channels", "out_channels")
     transposed: ClassVar[bool] = True
     _border = None

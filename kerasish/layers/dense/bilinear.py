@@ -43,6 +43,9 @@ class Bilinear(Sized):
     """
 
     formula: ClassVar[str] = "y_o = x1ᵀ W_o x2 + b_o"
+    backward_formula: ClassVar[str] = (
+        "dx1 = Σ_o dy_o W_o x2,  dx2 = Σ_o dy_o W_oᵀ x1,  dW_o = Σ dy_o x1 x2ᵀ,  db = Σ dy "
+        "over all rows")
     backward_reads: ClassVar[frozenset[str]] = frozenset({"input"})
     returns_view: ClassVar[bool] = False
     parameter_names: ClassVar[tuple[str, ...]] = ("weight", "bias")

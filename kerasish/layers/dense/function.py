@@ -38,6 +38,7 @@ class Lambda(Module):
     """
 
     formula: ClassVar[str] = "y = forward(x)"
+    backward_formula: ClassVar[str] = "dx = backward(dy, x, y)"
     backward_reads: ClassVar[frozenset[str]] = frozenset({"input", "output"})
     returns_view: ClassVar[bool] = True
 

@@ -42,6 +42,7 @@ class Linear(Sized):
     """
 
     formula: ClassVar[str] = "y = x Wᵀ + b"
+    backward_formula: ClassVar[str] = "dx = dy W,  dW = dyᵀ x,  db = Σ dy over all rows"
     backward_reads: ClassVar[frozenset[str]] = frozenset({"input"})
     returns_view: ClassVar[bool] = False
     fuses: ClassVar[bool] = True

@@ -33,6 +33,7 @@ class AlphaDropout(Dropout):
     """
 
     formula: ClassVar[str] = "y = a (mask · (x + α) - α (1 - p))"
+    backward_formula: ClassVar[str] = "dx = a · dy · mask"
     backward_reads: ClassVar[frozenset[str]] = frozenset()
     returns_view: ClassVar[bool] = True
 

@@ -13,6 +13,7 @@ class _ChannelDropout(Dropout):
     """Base of Dropout1d, Dropout2d and Dropout3d, which know the axes of their samples."""
 
     formula: ClassVar[str] = "y = x · mask / (1 - p), one mask for each channel"
+    backward_formula: ClassVar[str] = "dx = dy · mask / (1 - p), one mask for each channel"
     axes: ClassVar[tuple[str, ...]]
 
     def build(self, shape: Shape) -> Shape:

@@ -31,6 +31,7 @@ class Dropout(Module):
     """
 
     formula: ClassVar[str] = "y = x · mask / (1 - p)"
+    backward_formula: ClassVar[str] = "dx = dy · mask / (1 - p)"
     backward_reads: ClassVar[frozenset[str]] = frozenset()
     returns_view: ClassVar[bool] = True
     keeps_values: ClassVar[bool] = True

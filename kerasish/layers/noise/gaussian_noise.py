@@ -29,6 +29,7 @@ class GaussianNoise(Module):
     """
 
     formula: ClassVar[str] = "y = x + ε, ε ~ N(0, stddev²)"
+    backward_formula: ClassVar[str] = "dx = dy"
     backward_reads: ClassVar[frozenset[str]] = frozenset()
     returns_view: ClassVar[bool] = True
 

@@ -73,6 +73,8 @@ class GroupNorm(Affine):
     """
 
     formula: ClassVar[str] = "y = γ (x - μ) / √(σ² + ε) + β, a group of channels"
+    backward_formula: ClassVar[str] = (
+        "dγ = Σ dy x̂,  dβ = Σ dy,  dx = (γ dy - mean(γ dy) - x̂ mean(γ dy x̂)) / √(σ² + ε)")
     backward_reads: ClassVar[frozenset[str]] = frozenset({"input"})
     returns_view: ClassVar[bool] = False
 

@@ -16,6 +16,8 @@ class _InstanceNorm(ChannelNorm):
     """Instance norm over any number of axes: group norm with groups of one channel."""
 
     formula: ClassVar[str] = "y = γ (x - μ) / √(σ² + ε) + β, a channel of a sample"
+    backward_formula: ClassVar[str] = (
+        "dγ = Σ dy x̂,  dβ = Σ dy,  dx = (γ dy - mean(γ dy) - x̂ mean(γ dy x̂)) / √(σ² + ε)")
 
     def __init__(
         self,

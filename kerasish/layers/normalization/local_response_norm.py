@@ -36,6 +36,8 @@ class LocalResponseNorm(Module):
     """
 
     formula: ClassVar[str] = "y = x / (k + α mean(x² over neighbouring channels))^β"
+    backward_formula: ClassVar[str] = (
+        "q = dy / s^β,  dx = q - 2 α β x mean(q x / s over neighbouring channels)")
     backward_reads: ClassVar[frozenset[str]] = frozenset({"input"})
     returns_view: ClassVar[bool] = False
 

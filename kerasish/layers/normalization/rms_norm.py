@@ -41,6 +41,8 @@ class RMSNorm(LastAxesNorm):
     """
 
     formula: ClassVar[str] = "y = γ x / √(mean(x²) + ε)"
+    backward_formula: ClassVar[str] = (
+        "dγ = Σ dy x̂,  dx = r (γ dy - x̂ mean(γ dy x̂)), r = 1 / √(mean(x²) + ε)")
     backward_reads: ClassVar[frozenset[str]] = frozenset({"input"})
     returns_view: ClassVar[bool] = False
     parameter_names: ClassVar[tuple[str, ...]] = ("weight",)

@@ -70,6 +70,7 @@ class AdaptiveMaxPool(AdaptivePool):
     """
 
     formula: ClassVar[str] = "y = max of x over each of output_size windows"
+    backward_formula: ClassVar[str] = "dx = Σ dy over all windows that an element is the largest of"
     forward_kernel: ClassVar[_Forward] = _max_pool2d
     backward_kernel: ClassVar[_Kernel] = _max_pool2d_backward
 
@@ -104,6 +105,8 @@ class AdaptiveAvgPool(AdaptivePool):
     """
 
     formula: ClassVar[str] = "y = mean of x over each of output_size windows"
+    backward_formula: ClassVar[str] = (
+        "dx = Σ dy / elements of the window, over all windows that an element lies in")
     forward_kernel: ClassVar[_Kernel] = _avg_pool2d
     backward_kernel: ClassVar[_Kernel] = _avg_pool2d_backward
 

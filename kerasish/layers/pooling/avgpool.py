@@ -38,6 +38,7 @@ class AvgPool(Windowed):
     """
 
     formula: ClassVar[str] = "y = mean of x over each window"
+    backward_formula: ClassVar[str] = "dx = Σ dy / count over all windows that an element lies in"
     backward_reads: ClassVar[frozenset[str]] = frozenset()
     returns_view: ClassVar[bool] = False
     forward_kernel: ClassVar[_Kernel] = _avg_pool2d

@@ -60,6 +60,7 @@ class GlobalAvgPool(GlobalPool):
     """
 
     formula: ClassVar[str] = "y = mean of x over each channel"
+    backward_formula: ClassVar[str] = "dx = dy / elements of a channel"
 
     def forward(self, x: Tensor) -> Tensor:
         self.save_for_backward(x.shape)
@@ -89,6 +90,7 @@ class GlobalMaxPool(GlobalPool):
     """
 
     formula: ClassVar[str] = "y = max of x over each channel"
+    backward_formula: ClassVar[str] = "dx = dy at the largest element of each channel, else 0"
 
     def forward(self, x: Tensor) -> Tensor:
         lines = x.flatten(2).unsqueeze(2)  # images of height 1

@@ -40,6 +40,7 @@ class MaxPool(Windowed):
     """
 
     formula: ClassVar[str] = "y = max of x over each window"
+    backward_formula: ClassVar[str] = "dx = Σ dy over all windows that an element is the largest of"
     backward_reads: ClassVar[frozenset[str]] = frozenset()
     returns_view: ClassVar[bool] = False
     forward_kernel: ClassVar[_Forward] = _max_pool2d

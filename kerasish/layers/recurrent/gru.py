@@ -62,6 +62,9 @@ class GRU(Recurrence):
     """
 
     formula: ClassVar[str] = "h = (1 - z) · tanh(W_in x + r · W_hn h') + z · h'"
+    backward_formula: ClassVar[str] = (
+        "da = dh · φ'(a) from the last step to the first,  dh' = dh · z + da W_hh,  dx = da "
+        "W_ih,  dW_ih = daᵀ x,  dW_hh = Σ daᵀ h',  db_ih = Σ da,  db_hh = Σ da")
     gates: ClassVar[int] = 3
     kept: ClassVar[int] = 5
 

@@ -68,6 +68,9 @@ class LSTM(Recurrence):
     """
 
     formula: ClassVar[str] = "c = f · c' + i · g,  h = o · tanh(c)"
+    backward_formula: ClassVar[str] = (
+        "da = dh · φ'(a) from the last step to the first,  dh' = da W_hh,  dx = da W_ih,  "
+        "dW_ih = daᵀ x,  dW_hh = Σ daᵀ h',  db_ih = Σ da,  db_hh = Σ da")
     size_names: ClassVar[tuple[str, str]] = ("input_size", "hidden_size")
     gates: ClassVar[int] = 4
     states: ClassVar[int] = 2

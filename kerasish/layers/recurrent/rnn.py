@@ -58,6 +58,9 @@ class RNN(Recurrence):
     """
 
     formula: ClassVar[str] = "h = φ(W_ih x + b_ih + W_hh h' + b_hh)"
+    backward_formula: ClassVar[str] = (
+        "da = dh · φ'(a) from the last step to the first,  dh' = da W_hh,  dx = da W_ih,  "
+        "dW_ih = daᵀ x,  dW_hh = Σ daᵀ h',  db_ih = Σ da,  db_hh = Σ da")
     size_names: ClassVar[tuple[str, str]] = ("input_size", "hidden_size")
     gates: ClassVar[int] = 1
     kept: ClassVar[int] = 1

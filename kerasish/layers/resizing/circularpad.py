@@ -21,6 +21,7 @@ class CircularPad(Padding):
     """
 
     formula: ClassVar[str] = "y = x in a frame of its opposite sides"
+    backward_formula: ClassVar[str] = "dx = dy where x lay in y, plus dy of each copy"
 
     def __init__(self, padding: Any) -> None:
         super().__init__(padding)

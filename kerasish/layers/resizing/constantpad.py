@@ -20,6 +20,7 @@ class ConstantPad(Padding):
     """
 
     formula: ClassVar[str] = "y = x in a frame of value"
+    backward_formula: ClassVar[str] = "dx = dy where x lay in y"
 
     def __init__(self, padding: Any, value: float) -> None:
         super().__init__(padding)

@@ -49,6 +49,7 @@ class PixelShuffle(Module):
     """
 
     formula: ClassVar[str] = "y[c, h r + i, w r + j] = x[c r² + i r + j, h, w]"
+    backward_formula: ClassVar[str] = "dx[c r² + i r + j, h, w] = dy[c, h r + i, w r + j]"
     backward_reads: ClassVar[frozenset[str]] = frozenset()
     returns_view: ClassVar[bool] = False
     keeps_values: ClassVar[bool] = True
@@ -94,6 +95,7 @@ class PixelUnshuffle(Module):
     """
 
     formula: ClassVar[str] = "y[c r² + i r + j, h, w] = x[c, h r + i, w r + j]"
+    backward_formula: ClassVar[str] = "dx[c, h r + i, w r + j] = dy[c r² + i r + j, h, w]"
     backward_reads: ClassVar[frozenset[str]] = frozenset()
     returns_view: ClassVar[bool] = False
     keeps_values: ClassVar[bool] = True

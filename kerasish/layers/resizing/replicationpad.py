@@ -21,6 +21,7 @@ class ReplicationPad(Padding):
     """
 
     formula: ClassVar[str] = "y = x in a frame of its edge"
+    backward_formula: ClassVar[str] = "dx = Σ dy over all places that an element was copied to"
     forward_kernel: ClassVar[_Kernel]
     backward_kernel: ClassVar[_Kernel]
 

@@ -64,6 +64,7 @@ class Upsample(Module):
     """
 
     formula: ClassVar[str] = "y = x in another size"
+    backward_formula: ClassVar[str] = "dx[i] = Σ_o weight(o, i) dy[o]"
     backward_reads: ClassVar[frozenset[str]] = frozenset()
     returns_view: ClassVar[bool] = False
 

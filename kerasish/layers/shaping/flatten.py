@@ -27,6 +27,7 @@ class Flatten(Reshaping):
         (784,)
     """
 
+    formula: ClassVar[str] = "y = x with a run of axes as one"
     backward_reads: ClassVar[frozenset[str]] = frozenset()
     returns_view: ClassVar[bool] = True
 

@@ -20,6 +20,7 @@ class Identity(Module):
     """
 
     formula: ClassVar[str] = "y = x"
+    backward_formula: ClassVar[str] = "dx = dy"
     backward_reads: ClassVar[frozenset[str]] = frozenset()
     returns_view: ClassVar[bool] = True
     keeps_values: ClassVar[bool] = True

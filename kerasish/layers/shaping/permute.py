@@ -28,6 +28,7 @@ class Permute(Module):
     """
 
     formula: ClassVar[str] = "y = x with its axes in another order"
+    backward_formula: ClassVar[str] = "dx = dy with its axes put back"
     backward_reads: ClassVar[frozenset[str]] = frozenset()
     returns_view: ClassVar[bool] = True
     keeps_values: ClassVar[bool] = True

@@ -46,6 +46,7 @@ class Reshaping(Module):
     """Base of modules whose dx is dy in the shape of x: a subclass saves that."""
 
     formula: ClassVar[str] = "y = x in another shape"
+    backward_formula: ClassVar[str] = "dx = dy in the shape of x"
     backward_reads: ClassVar[frozenset[str]] = frozenset()
     returns_view: ClassVar[bool] = True
     keeps_values: ClassVar[bool] = True
@@ -73,6 +74,7 @@ class Reshape(Reshaping):
         (2, 6)
     """
 
+    formula: ClassVar[str] = "y = x in another shape"
     backward_reads: ClassVar[frozenset[str]] = frozenset()
     returns_view: ClassVar[bool] = True
 
@@ -106,6 +108,7 @@ class Unflatten(Reshaping):
         (3, 4, 5)
     """
 
+    formula: ClassVar[str] = "y = x with one axis as several"
     backward_reads: ClassVar[frozenset[str]] = frozenset()
     returns_view: ClassVar[bool] = True
 
