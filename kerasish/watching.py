@@ -54,6 +54,7 @@ class Watch:
         self._classes: dict[type[Module], type[Module]] = {}
         self._ends = self._over = False
         self._beneath: list[Watch] = []
+        self._kinds: list[type[Module]] = []
 
     def forward(self, place: Place, x: Any, call: Callable[[Any], Any]) -> Any:
         """Around a forward: `call(x)` gives y, which this returns."""
@@ -77,11 +78,16 @@ class Watch:
 
     def start(self) -> None:
         """Watches from now on until `stop`."""
+        if self._over:
+            self._over = False
+            return  # it was only waiting, within a later one, to be put back
         if self._watched:
             raise RuntimeError(f"{type(self).__name__} expects to watch once at a time; got "
                                "started while it watches. Make another one.")
-        kinds = dict.fromkeys(type(place.module) for place in self.places)
-        others = (getattr(kind, "_watch", None) for kind in kinds)
+        kinds = [type(place.module) for place in self.places]
+        if kinds != self._kinds:  # plans are bound to what this one stands around
+            self._plans, self._kinds = {}, kinds
+        others = (getattr(kind, "_watch", None) for kind in dict.fromkeys(kinds))
         self._beneath = [other for other in others if other is not None]
         for place in self.places:
             kind = type(place.module)
@@ -93,12 +99,13 @@ class Watch:
 
     def stop(self) -> None:
         """Watches no more, if it did; a watch that began later goes on."""
+        self._ends = False
         self._over = any(type(part) is not watched for part, _, watched in self._watched)
         if self._over:
             return  # the later one stands around this one, and puts all back in its end
         if self._watched:
             self._put(0)
-        self._watched, self._ends = [], False
+        self._watched = []
         others, self._beneath = self._beneath, []
         for other in others:
             if other._over:

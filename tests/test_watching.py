@@ -126,6 +126,47 @@ def test_a_watch_for_one_step_waits_for_all_its_backwards():
     assert type(net) is Sequential and len(watch.seen) == 2 * (len(watch.places) * 2 + 2)
 
 
+@pytest.mark.parametrize("first_ends_first", [True, False])
+@pytest.mark.parametrize("part", [False, True], ids=["of the same net", "of a part of it"])
+def test_watches_may_overlap_in_any_order(first_ends_first, part):
+    net = deep_net()
+    plain = results(net)
+    before = [(type(each), dict(vars(each))) for each in net.modules()]
+    for _ in range(2):  # what is kept from the first time is good the second time
+        one, other = Calls(net), Calls(net.layers[2] if part else net)
+        for _ in range(2):
+            one.seen, other.seen = [], []
+            one.start()
+            other.start()
+            both = results(net)
+            (one if first_ends_first else other).stop()
+            left = results(net)
+            (other if first_ends_first else one).stop()
+            assert [(type(each), vars(each)) for each in net.modules()] == before
+            alone = results(net)
+            for each in (both, left, alone):
+                assert all(torch.equal(*pair) for pair in zip(plain, each, strict=True))
+            counts = [len(each.seen) for each in (one, other)]
+            single = [14 * 2, 6 * 2 if part else 14 * 2]
+            twice = 1 if first_ends_first else 0
+            assert counts[twice] == 2 * single[twice]
+            assert counts[1 - twice] == single[1 - twice]
+
+
+def test_a_watch_below_another_may_go_on_before_it_was_put_away():
+    net = deep_net()
+    one, other = Calls(net), Calls(net)
+    one.start_for_one_step()
+    other.start()
+    results(net)
+    one.start_for_one_step()
+    results(net)
+    results(net)
+    assert len(one.seen) == 2 * 28 and len(other.seen) == 3 * 28
+    other.stop()
+    assert type(net) is Sequential
+
+
 def test_frozen_and_thawed_parameters_are_respected_while_it_watches():
     net = deep_net()
     watch = Watch(net)

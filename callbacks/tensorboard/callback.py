@@ -104,6 +104,10 @@ class TensorBoard(Callback):
             page.runs = self.runs
         self._hooks = CallbackList(self.pages)
 
+    def set_model(self, model: Any) -> None:
+        super().set_model(model)
+        self._hooks = CallbackList(self.pages, model, self.params)
+
     def set_params(self, params: dict[str, Any]) -> None:
         super().set_params(params)
         self._hooks = CallbackList(self.pages, self.model, params)

@@ -20,7 +20,6 @@ from .text import Text
 
 _WHO = "TensorBoard"
 _NAMES = ("epoch", "batch")
-"""What update_freq may be, besides a number."""
 
 
 def chosen(
@@ -73,9 +72,8 @@ def _checked_frequency(update_freq: str | int) -> str | int:
     by_name = update_freq in _NAMES
     by_count = isinstance(update_freq, int) and update_freq >= 1
     if not (by_name or by_count) or isinstance(update_freq, bool):
-        fix = "'epoch' costs nothing during an epoch."
-        if isinstance(update_freq, str):
-            fix = nearest(update_freq, _NAMES)
+        is_name = isinstance(update_freq, str)
+        fix = nearest(str(update_freq), _NAMES) if is_name else "'epoch' is the cheapest."
         raise ValueError(f"{_WHO}(update_freq) expects 'epoch', 'batch' or a number of batches of "
                          f"at least 1; got {update_freq!r}. {fix}")
     return update_freq

@@ -72,14 +72,17 @@ class Histograms(Page):
 
     def state_dict(self) -> dict[str, Any]:
         self._write()
-        if self._update is None:
-            return {}
-        return {"outputs": self._outputs.state_dict(), "update": self._update.state_dict()}
+        return {name: state for name, part in self._parts() if (state := part.state_dict())}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        if self._update is not None and state:
-            self._outputs.load_state_dict(state["outputs"])
-            self._update.load_state_dict(state["update"])
+        for name, part in self._parts():
+            if name in state:
+                part.load_state_dict(state[name])
+
+    def _parts(self) -> list[tuple[str, Outputs | Update]]:
+        """What sees something of the step that is looked at; nothing outside fit."""
+        update = self._update
+        return [] if update is None else [("outputs", self._outputs), ("update", update)]
 
     def _stop(self, update: Update) -> None:
         self._outputs.stop()

@@ -70,8 +70,10 @@ class Outputs(Watch):
             self._seen = {}
 
     def state_dict(self) -> dict[str, Any]:
-        """What was seen, as it is kept in checkpoints."""
+        """What was seen, for checkpoints; nothing if nothing was."""
         self._lay_down()
+        if self.values is None:
+            return {}
         return {"values": copied(self.values), "sizes": dict(self.sizes)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -113,12 +115,12 @@ class Update:
         self.step = Step(gradients, before, moved)
 
     def state_dict(self) -> dict[str, Any]:
-        """What was seen, as it is kept in checkpoints."""
-        return {"step": copied(self.step)}
+        """What was seen, for checkpoints; nothing if nothing was."""
+        return {} if self.step is None else {"step": copied(self.step)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Takes it back."""
-        self.step = state["step"] and Step(*state["step"])
+        self.step = Step(*state["step"])
 
 
 def copied(tree: Any) -> Any:

@@ -62,10 +62,10 @@ ROWS = [
     Row("TensorBoard", lambda folder: TensorBoard(folder / "runs")),
     Row("TensorBoard by batch", lambda folder: TensorBoard(folder / "runs", update_freq="batch"),
         ("on_train_batch_end",)),
-    Row("TensorBoard with histograms", lambda folder: TensorBoard(folder / "runs", 1)),
     Row("TensorBoard with every page", lambda folder: TensorBoard(
         folder / "runs", write_images=True, profile_batch="2,3", embeddings_freq=1, hparams=True,
         write_mistakes=4, pr_curves=True)),
+    Row("TensorBoard with histograms", lambda folder: TensorBoard(folder / "runs", 1)),
     Row("ReduceLROnPlateau", lambda folder: ReduceLROnPlateau(min_delta=0.0)),
     Row("LearningRateScheduler", lambda folder: LearningRateScheduler(lambda epoch: 0.05)),
     Row("LearningRateScheduler of two", lambda folder: LearningRateScheduler(lambda epoch, lr: lr)),

@@ -2,6 +2,7 @@
 
 import copy
 import math
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -383,6 +384,16 @@ def test_nothing_is_left_when_a_step_fails(hook: str, tmp_path: Path) -> None:
     assert "_advance" not in vars(model.optimizer)
     assert list(read(tmp_path)["0/gradient_norm"]) == [0]
     fit(model, TensorBoard(tmp_path, 1))
+
+
+@pytest.mark.parametrize("batches", [1, (1, 2), (2, 3), (1, 5)], ids=str)
+def test_a_step_may_be_profiled_at_the_same_time(batches, tmp_path: Path) -> None:
+    model = net()
+    fit(model, TensorBoard(tmp_path, 1, profile_batch=batches))
+    assert [type(part) for part in model.module.modules()] == [Sequential, Linear, Tanh, Linear]
+    assert next((tmp_path / "train/plugins").rglob("*.json")).stat().st_size
+    shutil.rmtree(tmp_path / "train" / "plugins")
+    assert list(read(tmp_path)["1/activation/histogram"]) == [0, 1]
 
 
 def test_a_copy_made_while_an_update_is_waited_for_trains_for_itself(tmp_path: Path) -> None:
