@@ -16,7 +16,7 @@ from tests.tensorboard.serving import serving
 
 PAGES: Mapping[str, tuple[str, ...]] = {
     "scalars": ("epoch_loss", "epoch_accuracy", "gradient_norm", "validation"),
-    "histograms": ("0/activation/histogram", "0.weight/gradient/histogram", "0.bias/histogram"),
+    "histograms": ("0/activation/histogram", "0.bias/gradient/histogram", "0.bias/histogram"),
     "graphs": ("0_Linear", "1_ReLU", "7_Tanh", "graph_backward"),
 }
 """What each page is to say."""
