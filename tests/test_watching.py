@@ -253,3 +253,19 @@ def test_a_copy_of_a_net_that_is_watched_is_not_watched():
         expected = results(copy.deepcopy(net))
         assert watch.seen == []
     assert all(torch.equal(*pair) for pair in zip(expected, results(net), strict=True))
+
+
+def test_copies_made_while_it_watches_are_of_the_own_classes():
+    net = deep_net()
+    kinds = [type(part) for part in net.modules()]
+    with Calls(net), Calls(net):
+        assert [type(part) for part in copy.deepcopy(net).modules()] == kinds
+
+
+def test_tools_tell_the_same_while_somebody_watches():
+    model = Model(deep_net(), device="cpu")
+    model.compile("sgd", loss="mse")
+    batch = torch.ones(2, 4), torch.ones(2, 3)
+    expected = str(model.explain(*batch))
+    with Calls(model.module):
+        assert str(model.explain(*batch)) == expected
