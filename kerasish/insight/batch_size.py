@@ -11,7 +11,7 @@ from kerasish.data import Arrays, ArraySource, Batch
 from kerasish.insight.batch import train_step
 from kerasish.insight.live import Live, held_by
 from kerasish.insight.stopwatch import clock_of
-from kerasish.insight.table import in_units, table, wrapped
+from kerasish.insight.table import in_units, ruled, wrapped
 from kerasish.insight.twin import twin
 from kerasish.module import Module
 from kerasish.progress import counted
@@ -82,10 +82,9 @@ class BatchSizes:
         cells = [(str(row.batch_size), f"{row.samples_per_second:,.0f}", f"{row.step_ms:.3g}",
                   str(-(-self.samples // row.batch_size)), in_units(row.peak_bytes))
                  for row in self.rows]
-        blocks = ["\n".join(block) for block in table([_HEAD, *cells], _LONGEST, _TEXTS)]
-        blocks.insert(1, "-" * max(map(len, blocks)))
-        return "\n".join([*blocks, *(line for text in self._sentences()
-                                     for line in wrapped(text, _LONGEST))])
+        lines = ruled([[_HEAD], cells], _LONGEST, _TEXTS)
+        return "\n".join([*lines, *(line for text in self._sentences()
+                                    for line in wrapped(text, _LONGEST))])
 
     def __repr__(self) -> str:
         return f"<BatchSizes of {len(self.rows)} sizes, suggestion {self.suggestion}>"

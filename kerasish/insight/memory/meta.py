@@ -6,7 +6,7 @@ from kerasish.insight.live import Live
 from kerasish.insight.memory.kernels import inner_bytes
 
 
-class LiveOnMeta(Live):
+class LiveOnMeta(Live):  # type: ignore[no-untyped-call]
     """The count that there would be on the device that the meta device stands for.
 
     What kernels take for themselves while they run is in it, as far as it is known.
