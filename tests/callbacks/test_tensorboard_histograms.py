@@ -13,7 +13,7 @@ from tensorboard.util.tensor_util import make_ndarray
 
 from kerasish import Model, Sequential, set_seed
 from kerasish.callbacks import Callback, TensorBoard
-from kerasish.callbacks.tensorboard import histograms
+from kerasish.callbacks.tensorboard import histograms, one_step
 from kerasish.callbacks.tensorboard.buckets import BUCKETS, counted, square_sums
 from kerasish.containers import Add, Graph, Input, Residual
 from kerasish.layers import Dropout, Flatten, Linear, ReLU, Tanh
@@ -279,6 +279,12 @@ def test_of_large_outputs_numbers_at_equal_distances_are_counted(tmp_path: Path)
     assert 2**13 < counts.sum() <= 2**14
 
 
+@pytest.mark.parametrize("shape", [(1024, 32), (64, 3, 32, 32), (20000,), (17, 4096)], ids=str)
+def test_these_numbers_are_of_all_channels(shape: tuple[int, ...]) -> None:
+    channels = torch.arange(shape[-1]).expand(shape)
+    assert len(one_step._some(channels).unique()) == min(shape[-1], len(one_step._some(channels)))
+
+
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
 def test_values_that_are_not_finite_are_noted(bad: float, tmp_path: Path) -> None:
     x, y = data()
@@ -402,6 +408,7 @@ def test_a_copy_made_while_an_update_is_waited_for_trains_for_itself(tmp_path: P
             if batch == 0:
                 before = self.model.get_weights()
                 twin = copy.deepcopy(self.model)
+                assert "_advance" not in vars(twin.optimizer)
                 twin.train_on_batch(*data())
                 for one, other in zip(before, self.model.get_weights(), strict=True):
                     assert np.array_equal(one, other)

@@ -33,3 +33,18 @@ def browser() -> Iterator[Any]:
             yield driver
         finally:
             driver.quit()
+
+
+def words_on(driver: Any) -> str:
+    """All text of a page, that within its components as well."""
+    return str(driver.execute_script("""
+        const words = [];
+        const visit = node => {
+            if (node.nodeType === Node.TEXT_NODE) words.push(node.data);
+            if (node.tagName === 'STYLE' || node.tagName === 'SCRIPT') return;
+            for (const child of node.childNodes) visit(child);
+            if (node.shadowRoot) visit(node.shadowRoot);
+        };
+        visit(document.body);
+        return words.join(' ');
+    """))

@@ -13,8 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-LIMIT = 90
-"""Seconds after which the server is given up."""
+LIMIT = 120
+"""Seconds after which the server is given up, if nothing else is said."""
 
 
 class Server:
@@ -52,13 +52,13 @@ class Server:
 
 
 @contextmanager
-def serving(folder: Path) -> Iterator[Server]:
+def serving(folder: Path, limit: float = LIMIT) -> Iterator[Server]:
     """TensorBoard on a folder, ended with the block."""
     command = [sys.executable, "-m", "tensorboard.main", "--logdir", str(folder), "--host",
                "127.0.0.1", "--port", "0", "--load_fast", "false",
                "--reload_interval", "1"]  # fmt: skip
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as server:
-        watchdog = threading.Timer(LIMIT, server.kill)
+        watchdog = threading.Timer(limit, server.kill)
         watchdog.start()
         try:
             assert server.stderr is not None

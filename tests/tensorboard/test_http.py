@@ -95,7 +95,8 @@ def test_hparams(server: Server) -> None:
         "colParams": []})
     (group,) = found["sessionGroups"]
     assert group["hparams"]["channels"] == 4 and group["sessions"][0]["status"] == "STATUS_SUCCESS"
-    assert any(each["name"]["tag"] == "epoch_loss" for each in group["metricValues"])
+    found = {each["name"]["tag"]: each["value"] for each in group["metricValues"]}
+    assert {"final/loss", "final/val_accuracy"} <= set(found), found
 
 
 def test_the_projector(server: Server) -> None:
