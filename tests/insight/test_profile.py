@@ -1,6 +1,7 @@
 """Model.profile: planted work is found in its place, the numbers add up, and no trace is left."""
 
 import random
+import subprocess
 import sys
 import time
 
@@ -237,6 +238,26 @@ def test_live_bytes_count_views_once_and_forget_what_is_freed() -> None:
         assert live.size == 440
         del new, views
         assert live.size == 40 and live.peak.size == 440
+
+
+def test_live_bytes_of_another_device_do_not_count() -> None:
+    with Live("cpu", [torch.ones(10, device="meta")]) as live:
+        other, own = torch.ones(100, device="meta"), torch.ones(3)
+    assert live.size == own.nbytes and other.is_meta
+
+
+def test_what_an_operation_makes_on_its_way_counts_too() -> None:
+    w = torch.ones(8, 8)
+    with torch.inference_mode(), Live("cpu", [w]) as live:
+        y = torch.linalg.multi_dot([w, w, w])
+    assert (live.size, live.peak.size) == (w.nbytes + y.nbytes, w.nbytes + 2 * y.nbytes)
+
+
+def test_counting_bytes_does_not_import_the_compiler_of_torch() -> None:
+    script = ("import sys, torch; from kerasish.insight.live import Live\n"
+              "with Live('cpu'): torch.ones(3)\n"
+              "assert 'torch._dynamo' not in sys.modules")
+    subprocess.run([sys.executable, "-c", script], check=True)
 
 
 def test_live_bytes_agree_with_torch() -> None:
