@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from kerasish.insight.step import FORMAT, Step
+from kerasish.insight.replaying.step import FORMAT, Step
 from kerasish.random import global_states
 
 _SLOW = ("python", "numpy")

@@ -9,9 +9,9 @@ import torch
 
 from kerasish.checks import check_count
 from kerasish.differentiable import saving
-from kerasish.insight.replay import rerun
-from kerasish.insight.sight import Sight, listed
-from kerasish.insight.step import Step, write_step
+from kerasish.insight.replaying.replay import rerun
+from kerasish.insight.replaying.sight import Sight, listed
+from kerasish.insight.replaying.step import Step, write_step
 from kerasish.insight.twin import twin
 from kerasish.progress import notice
 from kerasish.random import drawing_from

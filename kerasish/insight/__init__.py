@@ -1,18 +1,15 @@
 """Functions of a model that show what it is and does, and leave no trace in it."""
 
-from kerasish.insight.batch_size import BatchSizes, find_batch_size
-from kerasish.insight.check import CheckReport, CheckRow, check
-from kerasish.insight.explain import explain
-from kerasish.insight.explanation import ExplainedStep, Explanation
-from kerasish.insight.learning_rate import LearningRates, lr_find
+from kerasish.insight.checking import CheckReport, CheckRow, check
+from kerasish.insight.explaining import ExplainedStep, Explanation, explain
 from kerasish.insight.memory import MemoryPlan, plan
 from kerasish.insight.pictures import plot_confusion_matrix, plot_decision_boundary
 from kerasish.insight.plotting import plot_model
-from kerasish.insight.profile import profile
-from kerasish.insight.profile_report import Profile, ProfileRow
-from kerasish.insight.replay import Replay, replay
+from kerasish.insight.profiling import Profile, ProfileRow, profile
+from kerasish.insight.replaying import Replay, replay
 from kerasish.insight.sample_norms import SampleNorms, per_sample_gradient_norms
 from kerasish.insight.summary import print_summary, summary
+from kerasish.insight.tuning import BatchSizes, LearningRates, find_batch_size, lr_find
 
 __all__ = [
     "BatchSizes",

@@ -9,7 +9,7 @@ from torch import Tensor
 from kerasish.checks import check_count
 from kerasish.containers import Graph, Sequential
 from kerasish.containers.wiring import forward_order
-from kerasish.insight.profile_report import Profile, check_profile
+from kerasish.insight.profiling.report import Profile, check_profile
 from kerasish.insight.table import in_units, ruled, wrapped
 from kerasish.insight.wording import shape_in_words, title_of
 from kerasish.losses import Loss

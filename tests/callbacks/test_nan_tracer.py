@@ -10,7 +10,7 @@ import torch
 from kerasish import Model
 from kerasish.callbacks import BackupAndRestore, Callback, NanTracer, TerminateOnNaN
 from kerasish.containers import Concat, Graph, Input, Residual, Sequential
-from kerasish.insight.step import read_step
+from kerasish.insight.replaying.step import read_step
 from kerasish.layers import BatchNorm1d, Dropout, Linear, Tanh
 from kerasish.losses import MSE
 from kerasish.module import Module

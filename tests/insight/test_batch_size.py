@@ -12,7 +12,7 @@ import kerasish
 from kerasish import Model, find_batch_size, progress
 from kerasish.callbacks import Callback
 from kerasish.insight import BatchSizes
-from kerasish.insight.batch_size import BatchSize
+from kerasish.insight.tuning.batch_size import BatchSize
 from kerasish.layers import BatchNorm1d, Dropout, Linear, ReLU, Tanh
 from kerasish.optimizers import Adam
 from kerasish.schedules import ExponentialDecay
@@ -34,12 +34,13 @@ class Work:
 @pytest.fixture(autouse=True)
 def short(monkeypatch):
     """Few steps a size: what is measured here are counts."""
-    monkeypatch.setattr(sys.modules["kerasish.insight.batch_size"], "_SECONDS", 0.0)
+    monkeypatch.setattr(sys.modules["kerasish.insight.tuning.batch_size"], "_SECONDS", 0.0)
 
 
 @pytest.fixture
 def work(monkeypatch):
-    monkeypatch.setattr(sys.modules["kerasish.insight.batch_size"], "clock_of", lambda _: Work())
+    module = sys.modules["kerasish.insight.tuning.batch_size"]
+    monkeypatch.setattr(module, "clock_of", lambda _: Work())
 
 
 def compiled(*modules, optimizer="sgd", **settings):

@@ -8,8 +8,8 @@ import torch
 from kerasish import Model, Parameter, Sequential, set_seed
 from kerasish.containers import Concat, Graph, Input, Recompute, Residual, Shared
 from kerasish.differences import doubled
-from kerasish.insight.comparing import verdicts
-from kerasish.insight.probes import LossProbe, ModuleProbe
+from kerasish.insight.checking.comparing import verdicts
+from kerasish.insight.checking.probes import LossProbe, ModuleProbe
 from kerasish.layers import (
     GRU,
     BatchNorm1d,

@@ -10,7 +10,7 @@ import torch
 
 from kerasish import Model, Sequential, set_seed
 from kerasish.containers import Concat, Graph, Input, Recompute, Residual
-from kerasish.insight.formulas import formulas_of, letters_of, with_shapes
+from kerasish.insight.explaining.formulas import formulas_of, letters_of, with_shapes
 from kerasish.layers import (
     LSTM,
     BatchNorm1d,

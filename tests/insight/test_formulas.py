@@ -6,7 +6,7 @@ import pytest
 
 from kerasish import containers, layers, losses
 from kerasish.differentiable import Differentiable
-from kerasish.insight.formulas import formulas_of
+from kerasish.insight.explaining.formulas import formulas_of
 from kerasish.losses import Loss
 from kerasish.module import Module
 from tests.table import LOSSES, MODULES

@@ -13,9 +13,9 @@ from kerasish import Model, Module, Parameter, Sequential
 from kerasish.callbacks import Callback
 from kerasish.containers import Add, Graph, Input, Residual
 from kerasish.insight import Profile
-from kerasish.insight import profile as _profile_function
 from kerasish.insight.live import Live
-from kerasish.insight.stopwatch import around_phases
+from kerasish.insight.profiling import profile as _profile_function
+from kerasish.insight.profiling.stopwatch import around_phases
 from kerasish.layers import BatchNorm1d, Dropout, Embedding, Flatten, Linear, ReLU, Tanh
 from kerasish.optimizers import SGD, Adam
 from tests.traces import everything
@@ -39,7 +39,7 @@ class Work:
 
 @pytest.fixture
 def work(monkeypatch):
-    module = sys.modules["kerasish.insight.profile"]  # its name in `insight` is the function's
+    module = sys.modules["kerasish.insight.profiling.profile"]  # by its name there is a function
     monkeypatch.setattr(module, "clock_of", lambda device: Work())
 
 

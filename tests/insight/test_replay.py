@@ -10,7 +10,7 @@ import torch
 from kerasish import Model, ModelFileError
 from kerasish.callbacks import NanTracer
 from kerasish.containers import Concat, Graph, Input
-from kerasish.insight.sight import Sight, listed, seen
+from kerasish.insight.replaying.sight import Sight, listed, seen
 from kerasish.layers import BatchNorm1d, Dropout, Linear, ReLU, Tanh
 from kerasish.optimizers import SGD, Adam
 from kerasish.random import global_states, set_global_states

@@ -10,7 +10,7 @@ from kerasish.checks import check_count
 from kerasish.data import Arrays, ArraySource, Batch
 from kerasish.insight.batch import train_step
 from kerasish.insight.live import Live, held_by
-from kerasish.insight.stopwatch import clock_of
+from kerasish.insight.profiling.stopwatch import clock_of
 from kerasish.insight.table import in_units, ruled, wrapped
 from kerasish.insight.twin import twin
 from kerasish.module import Module

@@ -12,9 +12,9 @@ import torch
 from kerasish.checks import check_count
 from kerasish.insight.batch import ready_batch, train_step
 from kerasish.insight.live import Live, held_by
-from kerasish.insight.moments import BACKWARD, Moments
-from kerasish.insight.profile_report import Profile, ProfileRow
-from kerasish.insight.stopwatch import (
+from kerasish.insight.profiling.moments import BACKWARD, Moments
+from kerasish.insight.profiling.report import Profile, ProfileRow
+from kerasish.insight.profiling.stopwatch import (
     FORWARD,
     LOSS,
     LOSS_BACK,

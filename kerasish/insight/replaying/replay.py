@@ -9,8 +9,8 @@ from typing import Any
 import torch
 
 from kerasish.differentiable import saving
-from kerasish.insight.sight import Sight, listed, seen
-from kerasish.insight.step import Step, load_step, noise_of, read_step
+from kerasish.insight.replaying.sight import Sight, listed, seen
+from kerasish.insight.replaying.step import Step, load_step, noise_of, read_step
 from kerasish.insight.table import table
 from kerasish.insight.twin import twin
 from kerasish.insight.wording import title_of

@@ -10,8 +10,14 @@ from torch import Tensor
 from kerasish.containers import Sequential
 from kerasish.differentiable import is_saving
 from kerasish.insight.batch import ready_batch
-from kerasish.insight.explanation import BACKWARD, FORWARD, LOSS, ExplainedStep, Explanation
-from kerasish.insight.formulas import formulas_of, letters_of, shown, with_shapes
+from kerasish.insight.explaining.explanation import (
+    BACKWARD,
+    FORWARD,
+    LOSS,
+    ExplainedStep,
+    Explanation,
+)
+from kerasish.insight.explaining.formulas import formulas_of, letters_of, shown, with_shapes
 from kerasish.insight.twin import twin
 from kerasish.module import Module
 from kerasish.parameter import Parameter

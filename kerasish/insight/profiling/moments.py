@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from kerasish.insight.live import Live
-from kerasish.insight.stopwatch import FORWARD, Key
+from kerasish.insight.profiling.stopwatch import FORWARD, Key
 from kerasish.module import Module
 from kerasish.watching import Place, Watch
 

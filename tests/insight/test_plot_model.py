@@ -303,7 +303,7 @@ def test_it_reads_on_dark_and_on_light() -> None:
 
 
 def test_the_picture_in_the_readme_is_what_is_drawn() -> None:
-    path = Path(__file__).parent.parent / "examples" / "pictures" / "graph.svg"
+    path = Path(__file__).parent.parent.parent / "examples" / "pictures" / "graph.svg"
     module = two_eyes()
     module.build({"left": (1, 28, 28), "right": (1, 28, 28)})
     assert path.read_text(encoding="utf-8") == plot_model(module), "draw it anew"

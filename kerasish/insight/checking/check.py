@@ -8,9 +8,9 @@ import torch
 from kerasish.checks import check_count, check_positive
 from kerasish.differences import doubled
 from kerasish.insight.batch import ready_batch
-from kerasish.insight.comparing import FAIL, PASS, Verdict, verdicts
-from kerasish.insight.culprit import culprit
-from kerasish.insight.probes import WholeProbe
+from kerasish.insight.checking.comparing import FAIL, PASS, Verdict, verdicts
+from kerasish.insight.checking.culprit import culprit
+from kerasish.insight.checking.probes import WholeProbe
 from kerasish.insight.table import ruled
 from kerasish.insight.twin import twin
 from kerasish.module import Module

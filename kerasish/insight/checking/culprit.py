@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 import torch
 
 from kerasish.differentiable import is_saving
-from kerasish.insight.comparing import FAIL, verdicts
-from kerasish.insight.probes import LossProbe, ModuleProbe, PenaltyProbe, Probe, WholeProbe
+from kerasish.insight.checking.comparing import FAIL, verdicts
+from kerasish.insight.checking.probes import LossProbe, ModuleProbe, PenaltyProbe, Probe, WholeProbe
 from kerasish.trees import mapped
 from kerasish.watching import Place, Watch
 

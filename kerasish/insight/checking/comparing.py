@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from kerasish.differences import moved, place_of
-from kerasish.insight.probes import Part, Probe
+from kerasish.insight.checking.probes import Part, Probe
 
 _STEPS = (1e-5, 1e-6, 1e-7)
 """As shares of a tensor's largest value, of 1 at least: the smaller ones for what a kink, or a
