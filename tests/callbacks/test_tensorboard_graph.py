@@ -2,6 +2,7 @@
 
 import logging
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -269,6 +270,16 @@ def test_several_fits_write_it_once_and_another_net_writes_its_own(tmp_path: Pat
     other.compile("sgd", loss="mse")
     fit(other, board)
     assert len(graphs(tmp_path / "train")) == 2
+
+
+@pytest.mark.parametrize("removed", ["", "train", "graph_backward"])
+def test_what_was_removed_between_two_fits_is_written_again(removed: str, tmp_path: Path) -> None:
+    model, board = compiled(), TensorBoard(tmp_path / "runs")
+    fit(model, board)
+    shutil.rmtree(tmp_path / "runs" / removed)
+    fit(model, board)
+    for run in ("train", "graph_backward"):
+        assert graphs(tmp_path / "runs" / run)
 
 
 @pytest.mark.parametrize(("dies", "save_freq"), [
