@@ -197,7 +197,7 @@ class Batches(Callback):
 
 @pytest.mark.parametrize(
     ("update_freq", "steps"),
-    [("epoch", []), ("batch", range(1, 13)), (1, range(1, 13)), (5, [5, 10]), (100, [])],
+    [("epoch", []), ("batch", range(1, 13)), (1, range(1, 13)), (np.int64(5), [5, 10]), (100, [])],
     ids=str,
 )
 def test_update_freq_says_which_batches_are_written(update_freq, steps, tmp_path: Path) -> None:

@@ -253,6 +253,17 @@ def test_tensorboard_reads_both_runs(tmp_path: Path, caplog) -> None:
         "0_Linear/bias.grad"}  # fmt: skip
 
 
+def test_it_can_be_looked_at_while_the_first_epoch_is_trained(tmp_path: Path) -> None:
+    seen = []
+
+    class Looks(Callback):
+        def on_train_batch_begin(self, batch, logs=None) -> None:
+            seen.append([len(graphs(tmp_path / run)) for run in ("train", "graph_backward")])
+
+    fit(compiled(), TensorBoard(tmp_path), Looks(), epochs=1)
+    assert seen == [[1, 1]] * 4
+
+
 def test_scalars_are_beside_it_in_one_file(tmp_path: Path) -> None:
     fit(compiled(), TensorBoard(tmp_path))
     assert len(list((tmp_path / "train").iterdir())) == 1
