@@ -30,8 +30,12 @@ def gan(main, folder):
     main(points=256, epochs=2, picture=folder / "new" / "gan.png")
 
 
+def look_inside(main, folder):
+    main(points=64, epochs=2, pictures=folder / "new")
+
+
 # A new example is found by its file; here it says how to run it in seconds, writing to a folder.
-SMALL = {"disc": disc, "gan": gan}
+SMALL = {"disc": disc, "gan": gan, "look_inside": look_inside}
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)

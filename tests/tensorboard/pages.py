@@ -1,14 +1,18 @@
 """Opens pages of TensorBoard in a browser and keeps what they look like.
 
-    python -m tests.tensorboard.pages
+    KERASISH_DATA=... python -m tests.tensorboard.pages
 
-writes README's pictures of TensorBoard anew.
+writes README's pictures of TensorBoard anew; that of the worst mistakes needs the folder mnist
+with its four files in KERASISH_DATA.
 """
 
+import os
 import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
+
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from tests.tensorboard import runs
 from tests.tensorboard.browser import browser, words_on
@@ -16,7 +20,7 @@ from tests.tensorboard.serving import serving
 
 PAGES: Mapping[str, tuple[str, ...]] = {
     "scalars": ("epoch_loss", "epoch_accuracy", "gradient_norm", "validation"),
-    "histograms": ("0/activation/histogram", "0.weight/gradient/histogram", "0.bias/histogram"),
+    "histograms": ("0/activation/histogram", "0.bias/gradient/histogram", "0.bias/histogram"),
     "graphs": ("0_Linear", "1_ReLU", "7_Tanh", "graph_backward"),
 }
 """What each page is to say."""
@@ -50,6 +54,18 @@ def look(folder: Path, pictures: Path) -> dict[str, str]:
     return found
 
 
+def worst_mistakes(folder: Path) -> bytes:
+    """The picture that a net on MNIST ends with."""
+    runs.digits(folder)
+    events = EventAccumulator(str(folder / "validation"))
+    events.Reload()
+    picture: bytes = events.Images("mistakes")[-1].encoded_image_string
+    return picture
+
+
 if __name__ == "__main__":
-    with tempfile.TemporaryDirectory() as runs_folder:
-        look(Path(runs_folder), Path(__file__).parent.parent.parent / "examples" / "pictures")
+    there = Path(__file__).parent.parent.parent / "examples" / "pictures"
+    with tempfile.TemporaryDirectory() as temporary:
+        look(Path(temporary) / "disc", there)
+        if "KERASISH_DATA" in os.environ:
+            (there / "mistakes.png").write_bytes(worst_mistakes(Path(temporary) / "digits"))

@@ -1,7 +1,10 @@
 """Runs with something on every page of TensorBoard."""
 
+import gzip
+import os
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from kerasish import Model
@@ -43,3 +46,23 @@ def points(folder: Path) -> None:
     model.compile("adam", loss="mse", metrics=["accuracy"])
     board = TensorBoard(folder, histogram_freq=1)
     model.fit(x, y, epochs=30, seed=0, verbose=0, validation_data=test, callbacks=board)
+
+
+def digits(folder: Path) -> None:
+    """A small ConvNet on MNIST, from the folder `mnist` in $KERASISH_DATA."""
+    x, y = mnist("train")
+    model = Model(Conv2d(8, kernel_size=3), ReLU(), MaxPool2d(4), Flatten(), Linear(10),
+                  device="cpu")
+    model.compile("adam", loss="cross_entropy", metrics=["accuracy"])
+    board = TensorBoard(folder, write_mistakes=16)
+    model.fit(x, y, epochs=3, seed=0, verbose=2, validation_data=mnist("t10k"), callbacks=board)
+
+
+def mnist(part: str) -> tuple[torch.Tensor, torch.Tensor]:
+    """Images (N, 1, 28, 28) from 0 to 1, and their digits."""
+    arrays = []
+    for what, header in (("images-idx3", 16), ("labels-idx1", 8)):
+        path = Path(os.environ["KERASISH_DATA"]) / "mnist" / f"{part}-{what}-ubyte.gz"
+        arrays.append(np.frombuffer(gzip.decompress(path.read_bytes()), np.uint8, offset=header))
+    images = torch.tensor(arrays[0]).view(-1, 1, 28, 28)
+    return images / 255, torch.tensor(arrays[1]).long()
