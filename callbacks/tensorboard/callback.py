@@ -27,7 +27,7 @@ class TensorBoard(Callback):
     `0/gradient_norm`, `0/update_ratio`, how far the step moved them, ‖Δw‖ / ‖w‖, and
     `0/learning_rate`. Gradients are those of the loss, as the update finds them: before penalties
     and clipping. Values that are not finite are left out of histograms and counted, in
-    `0.weight/not_finite` for instance.
+    `0.weight/not_finite` for instance; of an output of more than 2^14 numbers about so many count.
 
     The graph page shows the net, forward in `train` and backward in `graph_backward`; the text page
     its summary, how it is compiled and fitted, and the versions of what runs it. What is asked for

@@ -72,7 +72,8 @@ def _count(name: str, value: Any, fix: str) -> int:
 def _checked_frequency(update_freq: Any) -> str | int:
     if isinstance(update_freq, str) and update_freq in _NAMES:
         return update_freq
-    if isinstance(update_freq, Integral) and not isinstance(update_freq, bool) and update_freq >= 1:
+    is_count = isinstance(update_freq, Integral) and not isinstance(update_freq, bool)
+    if is_count and int(update_freq) >= 1:
         return int(update_freq)
     is_name = isinstance(update_freq, str)
     fix = nearest(update_freq, _NAMES) if is_name else "'epoch' is the cheapest."

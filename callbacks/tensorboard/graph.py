@@ -15,9 +15,9 @@ _RUNS = ("train", "graph_backward")
 class GraphPage(Page):
     """The net as a graph of its modules: forward in the run `train`, backward in `graph_backward`.
 
-    It is written when an epoch begins: once, however many fits there are and however often they are
-    resumed, and again only if the net or the loss is another one by then, or a run was removed.
-    TensorBoard shows the newest.
+    It is written when an epoch begins: once, however many fits one instance sees and however often
+    they are resumed, and again only if the net or the loss is another one by then, or a run was
+    removed. TensorBoard shows the newest.
     """
 
     def __init__(self) -> None:

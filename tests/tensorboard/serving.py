@@ -46,7 +46,7 @@ class Server:
             return content
 
     def wait_for(self, what: Callable[[], Any]) -> Any:
-        """Asks until there is an answer, or until the watchdog of `serving` has ended the server."""
+        """Asks until there is an answer; the watchdog of `serving` ends the server before long."""
         while not (answer := what()):
             assert self.is_up(), "the server is to answer before it is given up"
             time.sleep(0.1)
