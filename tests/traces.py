@@ -6,28 +6,25 @@ import torch
 
 from kerasish.random import global_states
 
-_PLANS = ("_forth", "_back", "_back_to_stem", "_planned_at")
-"""Bound calls, which hold no state: they are made anew whenever a parameter's settings change."""
-
 
 def everything(model: Any) -> list[Any]:
-    """All that could be changed, to the bit, as values that can be compared."""
-    objects = {"model": model, "optimizer": model.optimizer, "loss": model.loss,
-               **{path: part for path, part in model.module.named_modules()}}
+    """All that could be changed, to the bit, as values that can be compared.
+
+    Objects that do not say what they are, bound calls for instance, are compared by identity.
+    """
+    parts = {"model": model, "optimizer": getattr(model, "optimizer", None),
+             "loss": getattr(model, "loss", None), **dict(model.module.named_modules())}
+    objects = {name: part for name, part in parts.items() if part is not None}
     with torch.inference_mode(False):
         return [
-            {name: _flat(part) for name, part in objects.items()},
+            {name: _bits(vars(part)) for name, part in objects.items()},
             {name: type(part) for name, part in objects.items()},
-            _bits(model.optimizer.state_dict()),
+            _bits(objects["optimizer"].state_dict() if "optimizer" in objects else None),
             _bits(model.module.state_dict()),
             [_bits(each.grad) for each in model.module.parameters()],
             [id(each.data) for each in model.module.parameters()],
             _bits(global_states()),
         ]
-
-
-def _flat(part: Any) -> dict[str, str]:
-    return {name: repr(value) for name, value in vars(part).items() if name not in _PLANS}
 
 
 def _bits(value: Any) -> Any:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from kerasish.insight.table import table
+from kerasish.insight.table import ruled
 
 from .alarm import percent, times
 from .numbers import Numbers
@@ -19,9 +19,7 @@ def report(numbers: Sequence[Numbers]) -> str:
     """
     if not numbers:
         return _NOTHING
-    blocks = table([_HEAD, *map(_cells, numbers)], _LONGEST)
-    rule = ["-" * max(len(line) for block in blocks for line in block)]
-    return "\n".join(line for block in [blocks[0], rule, *blocks[1:]] for line in block)
+    return "\n".join(ruled([[_HEAD], [*map(_cells, numbers)]], _LONGEST))
 
 
 def _cells(each: Numbers) -> tuple[str, ...]:

@@ -9,14 +9,14 @@ import torch
 from kerasish.checks import check_count
 from kerasish.data import Arrays, ArraySource, Batch
 from kerasish.insight.batch import train_step
-from kerasish.insight.live_bytes import LiveBytes, lasting
+from kerasish.insight.live import Live, held_by
 from kerasish.insight.stopwatch import clock_of
-from kerasish.insight.table import in_units, table, wrapped
+from kerasish.insight.table import in_units, ruled, wrapped
 from kerasish.insight.twin import twin
 from kerasish.module import Module
 from kerasish.progress import counted
 from kerasish.training import mode
-from kerasish.trees import batch_size
+from kerasish.trees import batch_size, leaves
 
 _SECONDS, _LEAST, _MOST = 0.15, 3, 200
 """About how long a size is measured, and in how many steps."""
@@ -82,10 +82,9 @@ class BatchSizes:
         cells = [(str(row.batch_size), f"{row.samples_per_second:,.0f}", f"{row.step_ms:.3g}",
                   str(-(-self.samples // row.batch_size)), in_units(row.peak_bytes))
                  for row in self.rows]
-        blocks = ["\n".join(block) for block in table([_HEAD, *cells], _LONGEST, _TEXTS)]
-        blocks.insert(1, "-" * max(map(len, blocks)))
-        return "\n".join([*blocks, *(line for text in self._sentences()
-                                     for line in wrapped(text, _LONGEST))])
+        lines = ruled([[_HEAD], cells], _LONGEST, _TEXTS)
+        return "\n".join([*lines, *(line for text in self._sentences()
+                                    for line in wrapped(text, _LONGEST))])
 
     def __repr__(self) -> str:
         return f"<BatchSizes of {len(self.rows)} sizes, suggestion {self.suggestion}>"
@@ -235,17 +234,17 @@ class _Search:
 
     def _measured(self, batch: Batch) -> BatchSize | None:
         size = batch_size(batch[0])
-        with LiveBytes(lasting(self.model, batch), self.model.device) as live:
+        with Live(self.model.device.type, [*held_by(self.model), *leaves(batch)]) as live:
             train_step(self.model, batch)
-        self._bytes[size] = live.peak
-        if self.budget is not None and live.peak > self.budget:
+        peak = self._bytes[size] = live.peak.size
+        if self.budget is not None and peak > self.budget:
             return None
         took: list[float] = []
         while len(took) < _LEAST or (sum(took) < _SECONDS and len(took) < _MOST):
             began = self.clock()
             train_step(self.model, batch)
             took.append(self.clock() - began)
-        return BatchSize(size, 1000 * float(np.median(took)), live.peak)
+        return BatchSize(size, 1000 * float(np.median(took)), peak)
 
     def _batch(self, size: int) -> Batch:
         """The first so many samples, again and again where there are fewer."""

@@ -10,7 +10,7 @@ from kerasish.insight.batch import ready_batch
 from kerasish.insight.comparing import FAIL, PASS, Verdict, verdicts
 from kerasish.insight.culprit import culprit
 from kerasish.insight.probes import WholeProbe
-from kerasish.insight.table import table
+from kerasish.insight.table import ruled
 from kerasish.insight.twin import twin
 from kerasish.module import Module
 from kerasish.random import check_seed
@@ -60,10 +60,8 @@ class CheckReport(NamedTuple):
         return all(row.passed for row in self.rows)
 
     def __str__(self) -> str:
-        cells = [_HEAD, *map(_cells, self.rows)]
-        lines = [line for block in table(cells, _LONGEST) for line in block]
-        lines.insert(1, "-" * max(map(len, lines)))
-        return "\n".join([*lines, lines[1], *self._conclusions()])
+        lines = ruled([[_HEAD], [*map(_cells, self.rows)], []], _LONGEST)
+        return "\n".join([*lines, *self._conclusions()])
 
     def _conclusions(self) -> list[str]:
         checked = [row for row in self.rows if row.result != _FROZEN]

@@ -11,7 +11,8 @@ import torch
 
 from kerasish.checks import check_count
 from kerasish.insight.batch import ready_batch, train_step
-from kerasish.insight.live_bytes import BACKWARD, LiveBytes, Moments, lasting
+from kerasish.insight.live import Live, held_by
+from kerasish.insight.moments import BACKWARD, Moments
 from kerasish.insight.profile_report import Profile, ProfileRow
 from kerasish.insight.stopwatch import (
     FORWARD,
@@ -31,7 +32,7 @@ from kerasish.insight.wording import title_of
 from kerasish.parameter import Parameter
 from kerasish.paths import values
 from kerasish.training import mode
-from kerasish.trees import mapped
+from kerasish.trees import leaves, mapped
 from kerasish.watching import Place
 
 _SECONDS, _LEAST, _MOST = 2.0, 3, 50
@@ -157,9 +158,9 @@ class _Bench:
         for parameter in self.trained:
             parameter.trainable = trainable
 
-    def live(self) -> LiveBytes:
+    def live(self) -> Live:
         """What counts bytes, of those that outlive the step to begin with."""
-        return LiveBytes(lasting(self.model, self.batch), self.model.device)
+        return Live(self.model.device.type, [*held_by(self.model), *leaves(self.batch)])
 
 
 def _report(bench: _Bench) -> Profile:
@@ -172,8 +173,8 @@ def _report(bench: _Bench) -> Profile:
     rows = [*(_of_module(bench, place, moments) for place in moments.places), *_besides(bench)]
     total = sum(row.ms for row in rows)
     rows = [replace(row, share=row.ms / total) for row in rows]
-    return Profile(rows, float(np.median(bench.whole)), bench.repeats, whole.peak, live.peak,
-                   live.peak_at)
+    return Profile(rows, float(np.median(bench.whole)), bench.repeats, whole.peak.size,
+                   *live.peak)
 
 
 def _of_module(bench: _Bench, place: Place, moments: Moments) -> ProfileRow:

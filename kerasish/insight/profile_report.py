@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kerasish.checks import check_choice
-from kerasish.insight.table import in_units, table, wrapped
+from kerasish.insight.table import in_units, ruled, wrapped
 
 _HEAD = ("Layer", "Calls", "Forward ms", "dx ms", "dW ms", "All ms", "Share", "Live after y",
          "Live after dx")
@@ -107,11 +107,8 @@ class Profile:
         ]
 
     def _lines(self, rows: list[ProfileRow]) -> list[str]:
-        blocks = table([_HEAD, *map(self._cells, rows)], _LONGEST, _TEXTS)
-        rule = "-" * max(len(line) for block in blocks for line in block)
-        sentences = [line for text in self.totals() for line in wrapped(text, len(rule))]
-        head, *body = ["\n".join(block) for block in blocks]
-        return [head, rule, *body, rule, *sentences]
+        lines = ruled([[_HEAD], [*map(self._cells, rows)], []], _LONGEST, _TEXTS)
+        return [*lines, *(line for text in self.totals() for line in wrapped(text, len(lines[-1])))]
 
     def _cells(self, row: ProfileRow) -> tuple[str, ...]:
         parts = map(self._shown, _parts(row)) if row.path is not None or row.dx_ms else ("",) * 3

@@ -9,10 +9,11 @@ from typing import Any
 import torch
 
 from kerasish.differentiable import saving
-from kerasish.insight.sight import Sight, listed, named, seen
+from kerasish.insight.sight import Sight, listed, seen
 from kerasish.insight.step import Step, load_step, noise_of, read_step
 from kerasish.insight.table import table
 from kerasish.insight.twin import twin
+from kerasish.insight.wording import title_of
 from kerasish.parameter import Parameter
 from kerasish.paths import values
 from kerasish.random import drawing_from
@@ -124,14 +125,14 @@ class Recording(Watch):
         dx = call(dy)
         for name, parameter in values(place.module, Parameter):
             if parameter.trainable:
-                self.steps.append(seen(place.path, named(place.module), f"gradient of {name}",
+                self.steps.append(seen(place.path, title_of(place.module), f"gradient of {name}",
                                        parameter.grad))
         if dx is not None:
             self._see(place, "backward", dx)
         return dx
 
     def _see(self, place: Place, direction: str, tree: Any) -> None:
-        self.steps.append(seen(place.path, named(place.module), direction, tree, self.samples))
+        self.steps.append(seen(place.path, title_of(place.module), direction, tree, self.samples))
 
     def see_data(self) -> None:
         """Looks at the batch."""
@@ -144,7 +145,7 @@ class Recording(Watch):
         for path, part in self.module.named_modules():
             held = [(name, each.data) for name, each in values(part, Parameter)]
             held += [(name, getattr(part, name)) for name in part._buffer_names]
-            sights = [seen(path, named(part), f"{name} {when}", each) for name, each in held]
+            sights = [seen(path, title_of(part), f"{name} {when}", each) for name, each in held]
             self.steps += [each for each in sights if each.not_finite]
 
     def see_loss(self, loss: Any) -> None:

@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from kerasish.module import Module
 from kerasish.trees import leaves, shape_of
 
 _FEW = 8
@@ -65,11 +64,6 @@ def rows(tensor: Tensor) -> list[int]:
     """
     bad = tensor.isfinite().logical_not().reshape(len(tensor), -1).any(1)
     return [int(row) for row in bad.nonzero()]
-
-
-def named(module: Module) -> str:
-    """A module in a word or two: of one that holds others, the class alone."""
-    return type(module).__name__ if any(True for _ in module.children()) else repr(module)
 
 
 def listed(samples: Iterable[int]) -> str:

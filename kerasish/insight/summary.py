@@ -10,7 +10,7 @@ from kerasish.checks import check_count
 from kerasish.containers import Graph, Sequential
 from kerasish.containers.wiring import forward_order
 from kerasish.insight.profile_report import Profile, check_profile
-from kerasish.insight.table import in_units, table, wrapped
+from kerasish.insight.table import in_units, ruled, wrapped
 from kerasish.insight.wording import shape_in_words, title_of
 from kerasish.losses import Loss
 from kerasish.losses.several import NoLoss, OutputLosses
@@ -49,13 +49,10 @@ def summary(
     cells = [row if show_trainable else row[:-1] for row in (_HEAD, *rows, *totals)]
     if profile is not None:
         cells = _with_times(cells, found, _checked(profile, root))
-    blocks = table(cells, longest)
-    rule = ["-" * max(len(line) for block in blocks for line in block)]
     end = 1 + len(rows)
-    blocks = [blocks[0], rule, *blocks[1:end], rule, *blocks[end:]]
+    lines = ruled([cells[:1], cells[1:end], cells[end:]], longest)
     sentences = [*_compiled(model), *(profile.totals() if profile else ())]
-    told = [wrapped(line, longest) for line in sentences]
-    return "\n".join(line for block in blocks + told for line in block)
+    return "\n".join([*lines, *(line for text in sentences for line in wrapped(text, longest))])
 
 
 def print_summary(

@@ -25,6 +25,32 @@ def table(
     return [_lines(row, widths, texts) for row in rows]
 
 
+def ruled(
+    groups: Sequence[Sequence[Sequence[str]]], longest: int, texts: int = _TEXTS
+) -> list[str]:
+    """The lines of groups of rows, with a rule between each two groups.
+
+    An empty group at the start or the end gives a rule above or below all others.
+
+    Args:
+        groups: rows as `table` takes them; the head, say, is a group of one row.
+        longest: as there.
+        texts: as there.
+
+    Example:
+        >>> for line in ruled([[("Layer", "Size")], [("0 Tanh", "3")], []], 80, texts=1):
+        ...     print(line)
+        Layer   Size
+        ------------
+        0 Tanh     3
+        ------------
+    """
+    blocks = iter(table([row for group in groups for row in group], longest, texts))
+    parts = [[line for _ in group for line in next(blocks)] for group in groups]
+    rule = "-" * max(len(line) for part in parts for line in part)
+    return [line for part in parts for line in [rule, *part]][1:]
+
+
 def wrapped(text: str, longest: int) -> list[str]:
     """A text in lines of that length, all but the first indented further than it."""
     indent = text[: len(text) - len(text.lstrip())]

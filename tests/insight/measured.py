@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from kerasish import Model
-from kerasish.insight.memory.rehearsal import held_by
+from kerasish.insight.live import held_by
 from kerasish.training import mode
 
 

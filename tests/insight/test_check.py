@@ -31,8 +31,8 @@ from kerasish.losses import MSE, CrossEntropy
 from kerasish.module import Module
 from kerasish.regularizers import L2
 from kerasish.trees import mapped
-from tests.insight.traces import same, traces
 from tests.table import LOSSES, MODULES, numbers, seeded
+from tests.traces import everything
 
 X, Y = numbers(6, 4, dtype=torch.float32), numbers(6, 1, seed=1, dtype=torch.float32)
 
@@ -436,12 +436,12 @@ def test_it_leaves_no_trace():
                 wrong_dx(Linear, corner)(4), Sigmoid(), Linear(3), loss=CrossEntropy())
     classes = torch.arange(6) % 3
     model.fit(X, classes, epochs=2, verbose=0, seed=3)
-    before, revisions = traces(model), Parameter.revisions
+    before, revisions = everything(model), Parameter.revisions
     assert not model.check(X, classes).passed
-    assert same(before, traces(model)) and revisions <= Parameter.revisions
+    assert everything(model) == before and revisions <= Parameter.revisions
     with pytest.raises(ValueError):
         model.check(X, classes[:3])
-    assert same(before, traces(model))
+    assert everything(model) == before
 
 
 def test_it_leaves_no_trace_when_a_module_raises():
@@ -457,14 +457,14 @@ def test_it_leaves_no_trace_when_a_module_raises():
 
     model = net(Linear(4), Raises(), Linear(1))
     model.build((4,))
-    before = traces(model)
+    before = everything(model)
     with pytest.raises(ArithmeticError):
         model.check(X, Y)
-    assert same(before, traces(model))
+    assert everything(model) == before
 
 
 def test_an_unbuilt_model_stays_unbuilt():
     model = net(Linear(5), Linear(1))
-    before = traces(model)
+    before = everything(model)
     assert model.check(X, Y).passed and not model.built
-    assert same(before, traces(model))
+    assert everything(model) == before

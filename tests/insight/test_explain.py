@@ -25,8 +25,8 @@ from kerasish.layers import (
 from kerasish.losses import MSE
 from kerasish.module import Module
 from kerasish.regularizers import L2
-from tests.insight.traces import same, traces
 from tests.table import numbers
+from tests.traces import everything
 
 X, Y = numbers(6, 4, dtype=torch.float32), numbers(6, 1, seed=1, dtype=torch.float32)
 
@@ -357,10 +357,10 @@ def test_data_that_do_not_fit_are_refused():
 def test_it_leaves_no_trace():
     model = net(Linear(5, weight_regularizer="l2"), BatchNorm1d(), Dropout(0.5), Tanh(), Linear(1))
     model.fit(X, Y, epochs=2, verbose=0, seed=3)
-    before = traces(model)
+    before = everything(model)
     first = model.explain(X, Y)
     assert first == model.explain(X, Y)  # the same noise: none was used up
-    assert same(before, traces(model))
+    assert everything(model) == before
 
 
 def test_it_leaves_no_trace_when_a_module_raises():
@@ -369,14 +369,14 @@ def test_it_leaves_no_trace_when_a_module_raises():
 
     model = net(Linear(4), Lambda(lambda x: x, backward), Linear(1))
     model.build((4,))
-    before = traces(model)
+    before = everything(model)
     with pytest.raises(ArithmeticError):
         model.explain(X, Y)
-    assert same(before, traces(model))
+    assert everything(model) == before
 
 
 def test_an_unbuilt_model_stays_unbuilt():
     model = net(Linear(5), Linear(1))
-    before = traces(model)
+    before = everything(model)
     assert model.explain(X, Y).steps and not model.built
-    assert same(before, traces(model))
+    assert everything(model) == before

@@ -1,18 +1,17 @@
 """Model.plan: the batch that fits a budget, the table, and that no trace is left."""
 
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from kerasish import Model
 from kerasish.callbacks import LambdaCallback
 from kerasish.layers import Linear
 from kerasish.module import Module
 from kerasish.random import global_states
 from kerasish.trees import leaves
 from tests.insight.memory_nets import batch_for, compiled, conv_net, mlp, small
+from tests.traces import everything
 
 # ---- budgets ------------------------------------------------------------------------------------
 
@@ -58,22 +57,6 @@ def test_budgets_are_read_strictly(budget, kind, words):
 # ---- no trace, and the table --------------------------------------------------------------------
 
 
-def state_of(model: Model) -> Any:
-    parts = [model, model.optimizer, model.loss, *model.module.modules()]
-    held = [(dict(vars(part)), type(part)) for part in parts]
-    numbers = [each.clone() for each in [*model.module.buffers(),
-               *(tensor for p in model.module.parameters() for tensor in (p.data, p.grad))]]
-    return held, numbers, global_states()
-
-
-def assert_same(before: Any, after: Any) -> None:
-    for (one, kind), (other, other_kind) in zip(before[0], after[0], strict=True):
-        assert one.keys() == other.keys() and kind is other_kind
-        assert all(value is other[name] or value == other[name] for name, value in one.items())
-    assert all(map(torch.equal, before[1], after[1]))
-    assert all(map(np.array_equal, leaves(before[2]), leaves(after[2])))
-
-
 class Draws(Module):
     """Draws from the global generators, whatever the device."""
 
@@ -99,14 +82,14 @@ def test_no_trace_is_left(trained, fails):
     model = conv_net("adam")
     if trained:
         model.fit(*batch_for(model, 8), epochs=2, verbose=0)
-    before = state_of(model)
+    before = everything(model)
     if fails:
         with pytest.raises(ValueError, match="expects"):
             model.plan(8, np.zeros((2, 3, 24, 24)), np.zeros((2, 4, 4)))
     else:
         model.plan(8, input_shape=(3, 24, 24))
         model.plan(8, input_shape=(3, 24, 24), training=False)
-    assert_same(before, state_of(model))
+    assert everything(model) == before
     assert not torch.empty(0).is_meta
 
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from kerasish import Model
-from kerasish.insight.memory.live import Live
-from kerasish.insight.memory.rehearsal import held_by
+from kerasish.insight.live import held_by
+from kerasish.insight.memory.meta import LiveOnMeta
 from kerasish.insight.memory.weightless import weightless
 from kerasish.layers import (
     GELU,
@@ -44,7 +44,7 @@ def planned_calls(module: Any, x: Any, dy: Any) -> int:
     """The most that a forward and a backward are planned to allocate."""
     with weightless(Model(module, device="cpu")) as twin:
         x, dy = (mapped(lambda part: part.to("meta"), each) for each in (x, dy))
-        live = Live("cpu", [*leaves(x), *leaves(dy), *held_by(twin)])
+        live = LiveOnMeta("cpu", [*leaves(x), *leaves(dy), *held_by(twin)])
         twin.module.train()
         with torch.inference_mode(), live:
             twin.module.forward(x)

@@ -12,7 +12,7 @@ from kerasish import Model
 from kerasish.insight import plot_confusion_matrix, plot_decision_boundary
 from kerasish.layers import Dropout, Identity, Linear, Tanh
 from kerasish.losses import CrossEntropy
-from tests.insight.traces import same, traces
+from tests.traces import everything
 
 
 def counts_in(figure):
@@ -90,15 +90,15 @@ def test_they_leave_no_trace(draw):
     model = Model(Linear(8), Dropout(0.5), Linear(3), device="cpu")
     model.compile("adam", loss="cross_entropy")
     x, y = torch.randn(20, 2), torch.arange(20) % 3
-    before = traces(model)
+    before = everything(model)
     draw(model, x, y)
-    assert same(before, traces(model)) and not model.built
+    assert everything(model) == before and not model.built
     model.fit(x, y, verbose=0)
-    before = traces(model)
+    before = everything(model)
     draw(model, x, y)
     with pytest.raises(ValueError):
         draw(model, x, y[:4])
-    assert same(before, traces(model))
+    assert everything(model) == before
 
 
 def several():

@@ -1,6 +1,7 @@
 """Model.profile: planted work is found in its place, the numbers add up, and no trace is left."""
 
 import random
+import subprocess
 import sys
 import time
 
@@ -13,7 +14,7 @@ from kerasish.callbacks import Callback
 from kerasish.containers import Add, Graph, Input, Residual
 from kerasish.insight import Profile
 from kerasish.insight import profile as _profile_function
-from kerasish.insight.live_bytes import LiveBytes
+from kerasish.insight.live import Live
 from kerasish.insight.stopwatch import around_phases
 from kerasish.layers import BatchNorm1d, Dropout, Embedding, Flatten, Linear, ReLU, Tanh
 from kerasish.optimizers import SGD, Adam
@@ -231,12 +232,32 @@ def test_slots_of_the_optimizer_are_alive_from_the_beginning() -> None:
 
 def test_live_bytes_count_views_once_and_forget_what_is_freed() -> None:
     old = torch.ones(10)
-    with LiveBytes([old], torch.device("cpu")) as live:
+    with Live("cpu", [old]) as live:
         new = torch.ones(100)
         views = [new.view(10, 10), new[:3], old[2:]]
-        assert live.now() == 440
+        assert live.size == 440
         del new, views
-        assert live.now() == 40 and live.peak == 440
+        assert live.size == 40 and live.peak.size == 440
+
+
+def test_live_bytes_of_another_device_do_not_count() -> None:
+    with Live("cpu", [torch.ones(10, device="meta")]) as live:
+        other, own = torch.ones(100, device="meta"), torch.ones(3)
+    assert live.size == own.nbytes and other.is_meta
+
+
+def test_what_an_operation_makes_on_its_way_counts_too() -> None:
+    w = torch.ones(8, 8)
+    with torch.inference_mode(), Live("cpu", [w]) as live:
+        y = torch.linalg.multi_dot([w, w, w])
+    assert (live.size, live.peak.size) == (w.nbytes + y.nbytes, w.nbytes + 2 * y.nbytes)
+
+
+def test_counting_bytes_does_not_import_the_compiler_of_torch() -> None:
+    script = ("import sys, torch; from kerasish.insight.live import Live\n"
+              "with Live('cpu'): torch.ones(3)\n"
+              "assert 'torch._dynamo' not in sys.modules")
+    subprocess.run([sys.executable, "-c", script], check=True)
 
 
 def test_live_bytes_agree_with_torch() -> None:
@@ -253,7 +274,7 @@ def test_live_bytes_agree_with_torch() -> None:
     net.build((8,))
     with torch.inference_mode():
         step()
-        with LiveBytes([], torch.device("cpu")) as live:
+        with Live("cpu") as live:
             step()
         with torch_profile(activities=[ProfilerActivity.CPU], profile_memory=True) as seen:
             step()
@@ -263,7 +284,7 @@ def test_live_bytes_agree_with_torch() -> None:
             now += event.nbytes()
             peak = max(peak, now)
     known = sum(each.grad.nbytes + each.data.nbytes for each in net.parameters())
-    assert peak <= live.peak <= peak + known + 1024  # grads are seen when they are written
+    assert peak <= live.peak.size <= peak + known + 1024  # grads are seen when they are written
 
 
 # ---- no trace -----------------------------------------------------------------------------------

@@ -26,7 +26,7 @@ from kerasish.layers import (
 )
 from kerasish.optimizers import Adam
 from kerasish.trees import batch_size, mapped
-from tests.insight.traces import same, traces
+from tests.traces import everything
 
 
 def one_by_one(model, x, y, sample_weight=None):
@@ -173,11 +173,11 @@ def test_it_leaves_no_trace(built):
     x, y = torch.randn(6, 3), torch.randn(6, 1)
     if built:
         model.fit(x, y, verbose=0)
-    before = traces(model)
+    before = everything(model)
     model.per_sample_gradient_norms(x, y)
     with pytest.raises(ValueError):
         model.per_sample_gradient_norms(x, y[:3])
-    assert same(before, traces(model))
+    assert everything(model) == before
 
 
 def test_what_it_refuses():

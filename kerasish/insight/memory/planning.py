@@ -5,8 +5,8 @@ from typing import Any
 from torch import Tensor
 
 from kerasish.checks import check_count, check_flag
+from kerasish.insight.live import id_of
 from kerasish.insight.memory.batches import Samples
-from kerasish.insight.memory.live import id_of
 from kerasish.insight.memory.rehearsal import Rehearsal, named
 from kerasish.insight.memory.report import MemoryPlan, Row
 from kerasish.insight.memory.weightless import weightless
@@ -87,7 +87,7 @@ def _sizes(model: Any, batch: Any, gone: Rehearsal) -> dict[str, int]:
         "batch": _bytes(leaves(batch)),
         "kept": gone.kept,
         "saved": sum(gone.saved.values()) if gone.training else 0,
-        "activations": gone.live.peak.size - gone.kept,
+        "activations": gone.live.peak.size - gone.before - gone.kept,
     }
 
 
@@ -106,13 +106,6 @@ def _has_row(path: str, module: Module, gone: Rehearsal) -> bool:
 def _row(path: str, module: Module, gone: Rehearsal) -> Row:
     own = sum(parameter.data.nbytes for _, parameter in values(module, Parameter))
     usage = gone.usage(path)
-    there = _around(gone)
-    forward, backward = (size + there if size else 0 for size in (usage.forward, usage.backward))
     shape = module.output_shape if module.built else ()
     return Row(named(path, module), shape, own, gone.saved.get(path, 0),
-               usage.workspace, forward, backward)
-
-
-def _around(gone: Rehearsal) -> int:
-    """What was there before the step: the model, and its batch."""
-    return _bytes(gone.live.apart)
+               usage.workspace, usage.forward, usage.backward)

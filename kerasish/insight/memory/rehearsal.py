@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from kerasish.insight.live import Span, held_by, id_of
 from kerasish.insight.memory.declared import asks_for_numbers, numbers_missed, stands_in
-from kerasish.insight.memory.live import Live, Span, id_of
+from kerasish.insight.memory.meta import LiveOnMeta
 from kerasish.module import Module
 from kerasish.training import mode
 from kerasish.trees import leaves
@@ -37,7 +38,10 @@ class Rehearsal:
 
     def __init__(self, model: Any, batch: Any, training: bool, kind: str) -> None:
         self.model, self.batch, self.training = model, batch, training
-        self.live = Live(kind, apart=_tensors([*batch, *held_by(model)]))
+        self._there = list(_tensors([*batch, *held_by(model)]))
+        self.live = LiveOnMeta(kind, self._there)
+        self.before = self.live.size
+        """Bytes that are there before the step: the model, and its batch."""
         self.saved: dict[str, int] = {}
         self.kept = 0
         """Bytes that stay from step to step, and belong to none of the other kinds."""
@@ -86,7 +90,7 @@ class Rehearsal:
         for _ in range(2):
             self._spans.clear()
             self.live.begin()
-            self.kept = self.live.size - sum(self._sizes(outcome))
+            self.kept = self.live.size - self.before - sum(self._sizes(outcome))
             for _ in range(self._batches_an_update()):
                 outcome = self._train() if self.training else self.model.predict_step(self.batch[0])
 
@@ -128,28 +132,21 @@ class Rehearsal:
 
     def _look_at_saved(self) -> None:
         """What each module has kept for its backward, when all of them have gone forward."""
-        seen: set[int] = set()
+        seen = self._ids_before()
         for path, module in self.model.module.named_modules():
             self.saved[path] = sum(self._sizes(module._saved, seen))
 
+    def _ids_before(self) -> set[int]:
+        return set(map(id_of, self._there))
+
     def _sizes(self, tree: Any, seen: set[int] | None = None) -> Iterator[int]:
-        """The bytes of the tensors in a tree that are counted, each memory once."""
-        seen = set() if seen is None else seen
+        """The bytes of the tensors in a tree that the step has made, each memory once."""
+        seen = self._ids_before() if seen is None else seen
         for tensor in _tensors(tree):
             key = id_of(tensor)
             if key not in seen:
                 seen.add(key)
                 yield self.live.counted(key)
-
-
-def held_by(model: Any) -> list[Tensor]:
-    """All tensors that a model holds between steps, but for the sums of its metrics."""
-    own = [*model.module.buffers()]
-    for parameter in model.module.parameters():
-        own += [parameter.data, parameter.grad]
-    if model.compiled:
-        own += [slot for slots in model.optimizer.state.values() for slot in slots.values()]
-    return own
 
 
 def named(path: str, module: Module) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from kerasish.insight.memory.units import in_bytes
-from kerasish.insight.table import in_units, table
+from kerasish.insight.table import in_units, ruled
 from kerasish.types import Shape
 
 _LONGEST = 110
@@ -134,13 +134,9 @@ class MemoryPlan:
         """The table, a row for each module and the sums below it."""
         cells = [_cells(row) for row in self.rows]
         sums = [(name, "", in_units(size), "", "", "", "") for name, size in self._kinds()]
-        blocks = table([_HEAD, *cells, *sums], _LONGEST)
-        rule = "-" * max(len(line) for block in blocks for line in block)
-        lines = [[line for block in part for line in block]
-                 for part in (blocks[:1], blocks[1 : 1 + len(cells)], blocks[1 + len(cells) :])]
         what = "A step of training" if self.training else "A prediction"
-        return "\n".join([f"{what}, batch_size={self.batch_size}", rule, *lines[0], rule, *lines[1],
-                          rule, *lines[2],
+        return "\n".join([f"{what}, batch_size={self.batch_size}",
+                          *ruled([[], [_HEAD], cells, sums], _LONGEST),
                           f"Peak: {in_units(self.peak)} ({self.peak:,} bytes), at the "
                           f"{self.peak_at}"])
 
