@@ -122,7 +122,8 @@ class Inspectable:
         each sample. Sequences take memory for T² numbers a sample.
 
         Source: Goodfellow (2015), "Efficient Per-Example Gradient Computations".
-        Raises: RuntimeError before compile; TypeError or ValueError for data that do not fit.
+        Raises: RuntimeError before compile; TypeError or ValueError for data that do not fit;
+            ValueError for a model with nothing to train.
 
         Args:
             x: one batch, as `fit` takes it.

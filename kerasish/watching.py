@@ -141,9 +141,16 @@ class Watch:
                 self.stop()
             return dx
 
-        return type(kind.__name__, (kind,), {"forward": forward, "backward": backward,
-                                             "__module__": kind.__module__, "_watch": self,
-                                             "_kind": vars(kind).get("_kind", kind)})
+        own = next(each for each in kind.__mro__ if "_watch" not in vars(each))
+
+        def reduce(part: Module, protocol: Any) -> Any:
+            """A copy is of the module's own class: nobody watches it."""
+            make, args, *state = own.__reduce_ex__(part, protocol)
+            return make, tuple(own if each is type(part) else each for each in args), *state
+
+        return type(kind.__name__, (kind,), {
+            "forward": forward, "backward": backward, "__reduce_ex__": reduce,
+            "__module__": kind.__module__, "_watch": self, "_kind": own})
 
     def _place(self, part: Module) -> Place | None:
         """That of a part; None once it watches no more, and for a copy of the net."""

@@ -273,3 +273,19 @@ def test_every_module_computes_the_same_to_the_bit_while_it_is_watched(row):
     for one, other in zip(map(leaves, found[0]), map(leaves, found[1]), strict=True):
         for first, second in zip(one, other, strict=True):
             assert torch.equal(first, second)
+
+
+def test_copies_made_while_it_watches_are_of_the_own_classes():
+    net = deep_net()
+    kinds = [type(part) for part in net.modules()]
+    with Calls(net), Calls(net):
+        assert [type(part) for part in copy.deepcopy(net).modules()] == kinds
+
+
+def test_tools_tell_the_same_while_somebody_watches():
+    model = Model(deep_net(), device="cpu")
+    model.compile("sgd", loss="mse")
+    batch = torch.ones(2, 4), torch.ones(2, 3)
+    expected = str(model.explain(*batch))
+    with Calls(model.module):
+        assert str(model.explain(*batch)) == expected

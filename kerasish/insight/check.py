@@ -1,5 +1,6 @@
 """Proves the gradients of a model and its loss on a batch: every parameter, and the input."""
 
+import math
 from typing import Any, NamedTuple
 
 import torch
@@ -98,6 +99,9 @@ def check(
         rows = _rows(copied.module, found)
         if all(row.passed for row in rows):
             return CheckReport(rows)
+        if not math.isfinite(value := probe()):
+            return CheckReport(rows, f"unknown, as the loss is {value}: there is nothing to "
+                               "compare. callbacks.NanTracer tells where that begins")
         return CheckReport(rows, culprit(probe, tolerance))
 
 

@@ -48,7 +48,7 @@ def culprit(probe: WholeProbe, tolerance: float) -> str:
     for name, alone in _alone(probe, calls):
         for found in verdicts(alone, tolerance, 1, probe.seed):
             if found.result == FAIL:
-                return f"{name}, {_gradient(found.part.name)}"
+                return f"{name}, {_gradient(alone, found.part.name)}"
     return ("none of the modules alone. Look at how they are put together: at what is called "
             "several times, or keeps values outside of save_for_backward")
 
@@ -72,6 +72,8 @@ def _penalized(probe: WholeProbe) -> Iterator[tuple[str, Any]]:
             yield path, parameter
 
 
-def _gradient(name: str) -> str:
-    """What is wrong, as backward's formulas say it: dx for an input."""
+def _gradient(alone: Probe, name: str) -> str:
+    """What is wrong, as backward's formulas say it: dx for an input, dy_pred for that of a loss."""
+    if isinstance(alone, LossProbe):
+        return f"dy_pred{name.removeprefix('x')}"
     return f"d{name}" if name.startswith("x") else f"gradient of {name}"

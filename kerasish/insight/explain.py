@@ -74,8 +74,10 @@ class _Steps(Watch):
         if not again:
             self._uses[place.path] += 1
         note = "computed again" if again else self._sharing(place)
-        self._end(at, place, BACKWARD if again else FORWARD, known.formulas.forward,
-                  _lines([known.formulas.forward], {**shapes, **known.shapes()}, known.held),
+        lines = _lines([known.formulas.forward], {**shapes, **known.shapes()}, known.held)
+        if not lines:  # its formula is about what is inside
+            lines = [f"y {shown(shape_of(y))} from x {shown(shape_of(x))}"]
+        self._end(at, place, BACKWARD if again else FORWARD, known.formulas.forward, lines,
                   {"y": _norm(y)}, note)
         return y
 

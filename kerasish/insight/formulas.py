@@ -17,8 +17,8 @@ LETTERS = {
 _BETWEEN = ",  "
 """What stands between the formulas of several gradients."""
 _SYMBOL = re.compile(r"(?<![\w'])(d?[^\W\d_]+(?:\d|_[a-z]+)?)(ᵀ?)(?![\w'ᵀ])")
-_INDEX = re.compile(r"(?<=\w)(?:_[ijkoc](?!\w)|\[[^\]]*\])|ᵢ")
-"""Of which element a formula speaks; shapes are those of all."""
+_INDEX = re.compile(r"(?<=\w)(?:_[ijkoc](?!\w)|\[(?!x\])[^\]]*\])|ᵢ")
+"""Of which element a formula speaks; shapes are those of all. An x chooses, and is told."""
 _SIGNS = {"Σ", "+", "·", "⋆", "⋆ᵀ"}
 
 

@@ -83,6 +83,9 @@ class LearningRates:
     def __str__(self) -> str:
         first, last = self.learning_rates[0], self.learning_rates[-1]
         seen = f"{len(self.losses)} updates, with rates from {first:.1e} to {last:.1e}"
+        if not self.smoothed:
+            return ("The loss of the first batch, before any update, is not finite: no learning "
+                    "rate helps. Look for NaN and huge values in the data and the weights.")
         if self.suggestion is None:
             return (f"{seen}: the loss did not fall. Try other bounds, more steps or batches, or "
                     "look at the data.")

@@ -79,6 +79,9 @@ def plot_decision_boundary(
     if points.dim() != 2 or points.shape[1] != 2 or not len(points):
         raise ValueError(f"{who}(x) expects samples of two features, (N, 2); got shape "
                          f"{tuple(points.shape)}. Of more features no plane can show all.")
+    if not points.isfinite().all():
+        raise ValueError(f"{who}(x) expects finite features; got NaN or infinite ones. Leave "
+                         "these samples out: they lie nowhere on the plane.")
     cells = check_count(f"{who}(resolution)", resolution, 2, "300 is fine.")
     low, high = points.double().aminmax(dim=0)
     margin = ((high - low) * _MARGIN).clamp(min=1e-6)

@@ -38,26 +38,36 @@ class SampleNorms:
 
     def __init__(self, by_parameter: dict[str, Any]) -> None:
         self.by_parameter = by_parameter
-        self.total = np.sqrt(sum(np.square(norms) for norms in by_parameter.values()))
+        self.total = np.linalg.norm(np.array(list(by_parameter.values()), np.float64), axis=0)
         """The norm over all parameters, for each sample."""
 
     def largest(self, count: int = _SHOWN) -> list[int]:
         """The places in the batch of the samples that dominate, the first one most.
 
+        One whose norm is not a number dominates all others, as one that is infinite does.
+
         Raises: TypeError or ValueError for less than one.
         """
         check_count("SampleNorms.largest(count)", count, 1, "It is a number of samples.")
-        return [int(sample) for sample in np.argsort(-self.total, kind="stable")[:count]]
+        order = np.argsort(-_comparable(self.total), kind="stable")
+        return [int(sample) for sample in order[:count]]
 
     def __str__(self) -> str:
         energy = np.square(self.total)
-        whole = energy.sum() or 1.0
+        known = np.isfinite(energy)
+        whole = energy[known].sum() or 1.0
         rows = [("sample", "most of it in", "norm", "share of the squares")]
         for sample in self.largest():
-            most = max(self.by_parameter, key=lambda path: self.by_parameter[path][sample])
-            rows.append((str(sample), most, f"{self.total[sample]:.4g}",
-                         f"{energy[sample] / whole:.1%}"))
+            each = {path: _comparable(norms[sample]) for path, norms in self.by_parameter.items()}
+            share = f"{energy[sample] / whole:.1%}" if known[sample] else "-"
+            rows.append((str(sample), max(each, key=lambda path: each[path]),
+                         f"{self.total[sample]:.4g}", share))
         return "\n".join(line for lines in table(rows, _LONGEST) for line in lines)
+
+
+def _comparable(norms: Any) -> Any:
+    """Norms that have an order: what is not a number comes with the infinite ones."""
+    return np.where(np.isnan(norms), np.inf, norms)
 
 
 def per_sample_gradient_norms(
@@ -67,7 +77,11 @@ def per_sample_gradient_norms(
     with twin(model) as copied, torch.inference_mode():
         x, y, sample_weight = ready_batch(
             copied, "per_sample_gradient_norms", x, y, sample_weight)
-        module, paths = copied.module.eval(), dict(copied.module.named_parameters())
+        module = copied.module.eval()
+        paths = {path: each for path, each in module.named_parameters() if each.trainable}
+        if not paths:
+            raise ValueError("per_sample_gradient_norms expects a model with parameters to train; "
+                             f"got {model!r}, which has none. Set trainable = True on a layer.")
         watch = _Uses(module)
         with watch:
             y_pred = module.forward(x)
@@ -76,7 +90,7 @@ def per_sample_gradient_norms(
         squares = _squares(watch.uses, count)
         nothing = torch.zeros(count)
         return SampleNorms({path: squares.get(parameter, nothing).clamp(min=0).sqrt().cpu().numpy()
-                            for path, parameter in paths.items() if parameter.trainable})
+                            for path, parameter in paths.items()})
 
 
 class _Use(NamedTuple):

@@ -158,7 +158,7 @@ def test_weights_of_samples_count():
     weights = torch.linspace(0.1, 3, 6)
     assert net(Linear(1)).check(X, Y, weights).passed
     report = net(Linear(1), loss=Deaf()).check(X, Y, weights)
-    assert not report.passed and report.culprit == "the loss, Deaf(), dx"
+    assert not report.passed and report.culprit == "the loss, Deaf(), dy_pred"
 
 
 # ---- what is planted wrong is named ---------------------------------------------------------
@@ -468,3 +468,10 @@ def test_an_unbuilt_model_stays_unbuilt():
     before = everything(model)
     assert model.check(X, Y).passed and not model.built
     assert everything(model) == before
+
+
+def test_numbers_that_are_not_finite_are_no_fault_of_a_module():
+    x = X.clone()
+    x[1, 2] = math.nan
+    report = net(Linear(5), Tanh(), Linear(1)).check(x, Y)
+    assert not report.passed and report.culprit.startswith("unknown, as the loss is nan")

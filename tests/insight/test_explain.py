@@ -211,6 +211,14 @@ def test_integers_have_no_dx():
         step_of(told, "backward", "1").norms)
 
 
+def test_a_formula_of_what_is_inside_comes_with_the_shapes_outside():
+    told = net(Embedding(5, 4), LSTM(3), Linear(2), loss="cross_entropy").explain(
+        torch.zeros(2, 6, dtype=torch.int64), torch.zeros(2, dtype=torch.int64))
+    embedding, lstm, _ = steps_of(told, "forward")
+    assert embedding.shapes == ("y (2, 6, 4) from W (5, 4), x (2, 6)",)
+    assert lstm.shapes == ("y (2, 3) from x (2, 6, 4)",)
+
+
 def test_what_is_computed_again_stands_on_the_way_back():
     told = net(Recompute(Linear(3)), Linear(1)).explain(X, Y)
     assert [step.path for step in steps_of(told, "forward")] == ["0", "0.module", "1"]

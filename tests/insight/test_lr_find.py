@@ -97,6 +97,12 @@ def test_a_loss_that_never_falls_has_no_suggestion() -> None:
     found = lr_find(model, X, torch.zeros(40, 1), batch_size=40, num_steps=20)
     assert found.suggestion is None and len(found.losses) == 20
     assert "the loss did not fall" in str(found) and "suggestion none" in repr(found)
+
+
+def test_data_that_is_not_finite_is_no_matter_of_learning_rates() -> None:
+    found = lr_find(compiled(Linear(1)), X * math.nan, Y, num_steps=20)
+    assert found.suggestion is None and len(found.losses) == 1
+    assert str(found).startswith("The loss of the first batch, before any update, is not finite")
     assert found.plot().axes[0].lines
 
 

@@ -123,6 +123,8 @@ X, Y = torch.randn(6, 2), torch.arange(6) % 2
      r"plot_confusion_matrix\(names\) expects 2 names; got \['a'\]"),
     (plot_decision_boundary, lambda: answering("cross_entropy"), torch.randn(6, 3), Y, {},
      r"plot_decision_boundary\(x\) expects samples of two features, \(N, 2\); got shape \(6, 3\)"),
+    (plot_decision_boundary, lambda: answering("cross_entropy"), X * float("nan"), Y, {},
+     r"plot_decision_boundary\(x\) expects finite features; got NaN or infinite ones"),
     (plot_decision_boundary, lambda: answering("cross_entropy"), X, Y, {"axis_names": "abc"},
      r"plot_decision_boundary\(axis_names\) expects 2 names"),
     (plot_decision_boundary, lambda: answering("cross_entropy"), X, Y, {"resolution": 1},

@@ -6,6 +6,7 @@ import torch
 
 from kerasish import Model, Module, Parameter, Sequential, set_seed
 from kerasish.containers import Add, Concat, Graph, Input, Recompute, Residual, Shared
+from kerasish.insight import SampleNorms
 from kerasish.layers import (
     GRU,
     BatchNorm1d,
@@ -219,3 +220,30 @@ def test_concat_of_two_inputs():
     norms, expected = model.per_sample_gradient_norms(x, y), one_by_one(model, x, y)
     for path, values in expected.items():
         assert norms.by_parameter[path] == pytest.approx(values, rel=1e-4, abs=1e-7)
+
+
+def test_a_sample_that_is_not_finite_comes_first():
+    model = Model(Sequential(Linear(4), Tanh(), Linear(1)), device="cpu")
+    model.compile("sgd", loss="mse")
+    x = torch.randn(5, 3)
+    x[3, 1] = float("nan")
+    norms = model.per_sample_gradient_norms(x, torch.randn(5, 1))
+    assert norms.largest(1) == [3]
+    first, *others = str(norms).splitlines()[1:]
+    assert first.split()[0] == "3" and first.split()[-2:] == ["nan", "-"]
+    shares = [float(line.split()[-1].rstrip("%")) for line in others]
+    assert sum(shares) == pytest.approx(100, abs=0.5)
+
+
+def test_norms_too_large_to_be_squared_print():
+    norms = SampleNorms({"weight": np.array([1e30, np.inf, 1.0], dtype=np.float32)})
+    assert norms.largest() == [1, 0, 2]
+    assert [line.split()[0] for line in str(norms).splitlines()[1:]] == ["1", "0", "2"]
+
+
+def test_a_net_that_trains_nothing_is_refused():
+    model = Model(Sequential(Linear(2)), device="cpu")
+    model.compile("sgd", loss="mse")
+    model.trainable = False
+    with pytest.raises(ValueError, match="per_sample_gradient_norms expects a model with param"):
+        model.per_sample_gradient_norms(torch.ones(2, 3), torch.ones(2, 2))
