@@ -25,6 +25,12 @@ def is_saving() -> bool:
     return _saving.get()
 
 
+def kind_of(part: object) -> type:
+    """The class of a part, by which it chooses its kernels: also while it is watched."""
+    kind: type = vars(type(part)).get("_kind", type(part))
+    return kind
+
+
 class Differentiable(Configured):
     """A stack of what forward calls keep for their backward calls, last in, first out.
 

@@ -119,7 +119,10 @@ class Watch:
                 self._plans[id(part)] = part.exchange_plan(self._plans.get(id(part), {}))
 
     def _watched_class(self, kind: Any) -> type[Module]:
-        """As a subclass it is neither fused nor does it overwrite x: these go by exact class."""
+        """As a subclass it is neither fused nor does it overwrite x: these go by exact class.
+
+        What is within a module goes by `kind_of`, and stays as it is.
+        """
 
         @wraps(kind.forward)
         def forward(part: Module, x: Any, *more: Any, **granted: Any) -> Any:
@@ -147,7 +150,7 @@ class Watch:
 
         return type(kind.__name__, (kind,), {
             "forward": forward, "backward": backward, "__reduce_ex__": reduce,
-            "__module__": kind.__module__, "_watch": self})
+            "__module__": kind.__module__, "_watch": self, "_kind": own})
 
     def _place(self, part: Module) -> Place | None:
         """That of a part; None once it watches no more, and for a copy of the net."""

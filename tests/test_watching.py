@@ -1,6 +1,7 @@
 """Watch: it sees every call, changes no bit, and leaves nothing behind."""
 
 import copy
+from contextlib import nullcontext
 
 import pytest
 import torch
@@ -8,8 +9,9 @@ import torch
 from kerasish import Model, Sequential, set_seed
 from kerasish.containers import Add, Graph, Input, Residual
 from kerasish.layers import Dropout, Linear, ReLU, Tanh
-from kerasish.trees import mapped
+from kerasish.trees import leaves, mapped
 from kerasish.watching import Watch
+from tests.table import MODULES, seeded
 
 
 def copied(tree):
@@ -253,6 +255,24 @@ def test_a_copy_of_a_net_that_is_watched_is_not_watched():
         expected = results(copy.deepcopy(net))
         assert watch.seen == []
     assert all(torch.equal(*pair) for pair in zip(expected, results(net), strict=True))
+
+
+@pytest.mark.parametrize("row", MODULES, ids=lambda row: row.id)
+def test_every_module_computes_the_same_to_the_bit_while_it_is_watched(row):
+    net = Sequential(row.make()) if row.chains else row.make()
+    with seeded():
+        net.build(row.shape)
+    x, dy = row.x(dtype=torch.float32), row.dy(dtype=torch.float32)
+    found = []
+    for watch in (nullcontext(), Watch(net)):
+        with watch, seeded():
+            y = net.forward(x)
+            dx = net.backward(dy)
+        found.append([copied(y), copied(dx), *(p.grad.clone() for p in net.parameters())])
+        net.zero_grad()
+    for one, other in zip(map(leaves, found[0]), map(leaves, found[1]), strict=True):
+        for first, second in zip(one, other, strict=True):
+            assert torch.equal(first, second)
 
 
 def test_copies_made_while_it_watches_are_of_the_own_classes():

@@ -27,7 +27,7 @@ class TensorBoard(Callback):
     `0/gradient_norm`, `0/update_ratio`, how far the step moved them, ‖Δw‖ / ‖w‖, and
     `0/learning_rate`. Gradients are those of the loss, as the update finds them: before penalties
     and clipping. Values that are not finite are left out of histograms and counted, in
-    `0.weight/not_finite` for instance.
+    `0.weight/not_finite` for instance; of an output of more than 2^14 numbers about so many count.
 
     The graph page shows the net, forward in `train` and backward in `graph_backward`; the text page
     its summary, how it is compiled and fitted, and the versions of what runs it. What is asked for
@@ -35,9 +35,9 @@ class TensorBoard(Callback):
     costs nothing.
 
     Each run has one event file, which later fits go on with. An epoch is in it as soon as it has
-    ended, batches after some seconds. A file that cannot be written is said once and does not stop
-    training. A run that was saved and is put back cuts off what it writes again, and goes on from
-    there.
+    ended, histograms of short epochs a second later, and batches after some seconds. A file that
+    cannot be written is said once and does not stop training. A run that was saved and is put back
+    cuts off what it writes again, and goes on from there.
 
     Raises: ValueError or TypeError for settings that cannot be meant; in `on_train_begin`,
         NotADirectoryError for a log_dir that is a file, ValueError for names of embeddings that the
@@ -126,6 +126,7 @@ class TensorBoard(Callback):
 
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
         self._hooks.on_epoch_begin(epoch, logs)
+        self.runs.flush()  # the net can be looked at while the first epoch is trained
 
     def on_epoch_resume(self, epoch: int, batch: int) -> None:
         self._hooks.on_epoch_resume(epoch, batch)

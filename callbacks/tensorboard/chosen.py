@@ -1,6 +1,7 @@
 """From the arguments of TensorBoard to the pages that they ask for: each is checked at the door."""
 
 from collections.abc import Iterator
+from numbers import Integral
 from typing import Any
 
 from kerasish.checks import check_count, check_flag
@@ -68,12 +69,13 @@ def _count(name: str, value: Any, fix: str) -> int:
     return check_count(f"{_WHO}({name})", value, 0, fix)
 
 
-def _checked_frequency(update_freq: str | int) -> str | int:
-    by_name = update_freq in _NAMES
-    by_count = isinstance(update_freq, int) and update_freq >= 1
-    if not (by_name or by_count) or isinstance(update_freq, bool):
-        is_name = isinstance(update_freq, str)
-        fix = nearest(str(update_freq), _NAMES) if is_name else "'epoch' is the cheapest."
-        raise ValueError(f"{_WHO}(update_freq) expects 'epoch', 'batch' or a number of batches of "
-                         f"at least 1; got {update_freq!r}. {fix}")
-    return update_freq
+def _checked_frequency(update_freq: Any) -> str | int:
+    if isinstance(update_freq, str) and update_freq in _NAMES:
+        return update_freq
+    is_count = isinstance(update_freq, Integral) and not isinstance(update_freq, bool)
+    if is_count and int(update_freq) >= 1:
+        return int(update_freq)
+    is_name = isinstance(update_freq, str)
+    fix = nearest(update_freq, _NAMES) if is_name else "'epoch' is the cheapest."
+    raise ValueError(f"{_WHO}(update_freq) expects 'epoch', 'batch' or a number of batches of at "
+                     f"least 1; got {update_freq!r}. {fix}")

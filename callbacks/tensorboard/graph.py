@@ -9,13 +9,15 @@ from kerasish.types import Logs
 from .graph_def import backward_graph, forward_graph
 from .page import Page
 
+_RUNS = ("train", "graph_backward")
+
 
 class GraphPage(Page):
     """The net as a graph of its modules: forward in the run `train`, backward in `graph_backward`.
 
-    It is written when an epoch begins: once, however many fits there are and however often they are
-    resumed, and again only if the net or the loss is another one by then. TensorBoard shows the
-    newest.
+    It is written when an epoch begins: once, however many fits one instance sees and however often
+    they are resumed, and again only if the net or the loss is another one by then, or a run was
+    removed. TensorBoard shows the newest.
     """
 
     def __init__(self) -> None:
@@ -24,6 +26,8 @@ class GraphPage(Page):
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         self._looks = True
+        if not all(map(self.runs.holds, _RUNS)):
+            self._written = ""
 
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
         module = getattr(self.model, "module", None) if self._looks else None
@@ -35,7 +39,7 @@ class GraphPage(Page):
                   backward_graph(net, self.model.loss).SerializeToString(deterministic=True)]
         written = hashlib.sha256(b"".join(graphs)).hexdigest()
         if written != self._written:
-            for run, graph in zip(("train", "graph_backward"), graphs, strict=True):
+            for run, graph in zip(_RUNS, graphs, strict=True):
                 self.runs.add_graph(run, graph)
             self._written = written
 

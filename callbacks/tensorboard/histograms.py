@@ -57,11 +57,11 @@ class Histograms(Page):
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         if self._update is not None and self.epochs % self.every == 0:
             self._stop(self._update)
-            shot = self._shot(self._update)
-            self._waiting.append(shot)
+            self._waiting.append(self._shot(self._update))
             self._outputs.values = self._update.step = None
-            is_late = shot.time - self._written > _SECONDS
-            if is_late or shot.size * len(self._waiting) > _MOST:
+        if self._waiting:
+            is_late = time.time() - self._written > _SECONDS
+            if is_late or self._waiting[-1].size * len(self._waiting) > _MOST:
                 self._write()
 
     def close(self) -> None:

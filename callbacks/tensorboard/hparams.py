@@ -3,14 +3,13 @@
 import math
 import time
 from collections.abc import Mapping
-from numbers import Real
 from typing import Any
 
 import numpy as np
 
 from kerasish.types import Logs
 
-from .page import Page
+from .page import Page, numbers
 
 Value = bool | int | float | str
 """What the dashboard can show in a column."""
@@ -41,7 +40,7 @@ class HParams(Page):
         self._is_open, self._logs = False, {}
 
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
-        if not (self._is_open or self.params.get("replayed")):
+        if not (self._is_open or self.is_told_again):
             self._begin()
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
@@ -52,7 +51,7 @@ class HParams(Page):
             self._end(self.model.interrupted or self.model.diverged)
 
     def state_dict(self) -> dict[str, Any]:
-        return {"is_open": self._is_open, "logs": _numbers(self._logs)}
+        return {"is_open": self._is_open, "logs": numbers(self._logs)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self._is_open, self._logs = state.get("is_open", False), dict(state.get("logs", {}))
@@ -80,7 +79,7 @@ class HParams(Page):
         from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData, SessionEndInfo
 
         self._is_open = False
-        for name, value in _numbers(self._logs).items():
+        for name, value in numbers(self._logs).items():
             self.runs.add_scalar(_RUN, f"final/{name}", value, self.epochs)
         status = api_pb2.STATUS_FAILURE if failed else api_pb2.STATUS_SUCCESS
         ended = SessionEndInfo(status=status, end_time_secs=time.time())
@@ -140,8 +139,3 @@ def _plain(who: str, value: Any) -> Value:
     if isinstance(value, float) and not math.isfinite(value):
         raise ValueError(f"{who} expects a finite number; got {value!r}. Write it as a text.")
     return value
-
-
-def _numbers(logs: Logs) -> dict[str, float]:
-    """The numbers among what was logged."""
-    return {name: float(value) for name, value in logs.items() if isinstance(value, Real)}

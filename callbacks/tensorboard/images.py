@@ -42,7 +42,7 @@ class Images(Page):
         self.every = every
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
-        if self.epochs % self.every or self.params.get("replayed"):
+        if self.epochs % self.every or self.is_told_again:
             return
         for path, picture in pictures_of(self.model.module):
             self.write("train", image_summary(f"{path}/image", picture), self.epochs)

@@ -4,8 +4,6 @@ Nothing of it is read from the device within the step, and the other steps cost 
 """
 
 import math
-from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import torch
@@ -92,27 +90,18 @@ class Update:
 
     def __init__(self, optimizer: Any) -> None:
         self.optimizer = optimizer
-        self._waits = False
 
     def start(self) -> None:
-        """Looks at the next update, once: it stands in its place, and in that of no later one."""
-        self._waits = True
-        vars(self.optimizer)["_advance"] = partial(self._look, self.optimizer._advance)
+        """Looks at the next update, once."""
+        vars(self.optimizer).setdefault("_advance", _Observed(self.optimizer)).by.append(self)
 
     def stop(self) -> None:
         """Looks at none any more."""
-        if self._waits:
-            del self.optimizer._advance
-        self._waits = False
-
-    def _look(self, update: Callable[[], None]) -> None:
-        self.stop()
-        flats, rows = self.optimizer.flats, self.optimizer.gathered_rows
-        gradients = [flat.grad / rows if rows else flat.grad.clone() for flat in flats]
-        before = [flat.data.clone() for flat in flats]
-        update()
-        moved = [flat.data - w for flat, w in zip(flats, before, strict=True)]
-        self.step = Step(gradients, before, moved)
+        observed = vars(self.optimizer).get("_advance")
+        if observed is not None and self in observed.by:
+            observed.by.remove(self)
+            if not observed.by:
+                del self.optimizer._advance
 
     def state_dict(self) -> dict[str, Any]:
         """What was seen, for checkpoints; nothing if nothing was."""
@@ -121,6 +110,31 @@ class Update:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Takes it back."""
         self.step = Step(*state["step"])
+
+
+class _Observed:
+    """Stands in the place of an update, and in that of no later one.
+
+    Args:
+        optimizer: that updates.
+    """
+
+    def __init__(self, optimizer: Any) -> None:
+        self.optimizer = optimizer
+        self.by: list[Update] = []
+        """Who looks at it: two TensorBoards, say, in one fit."""
+
+    def __call__(self) -> None:
+        by = list(self.by)
+        for each in by:
+            each.stop()
+        flats, rows = self.optimizer.flats, self.optimizer.gathered_rows
+        gradients = [flat.grad / rows if rows else flat.grad.clone() for flat in flats]
+        before = [flat.data.clone() for flat in flats]
+        self.optimizer._advance()
+        moved = [flat.data - w for flat, w in zip(flats, before, strict=True)]
+        for each in by:
+            each.step = Step(gradients, before, moved)
 
 
 def copied(tree: Any) -> Any:

@@ -1,9 +1,11 @@
 """What TensorBoard is made of: a page says when it writes what."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from kerasish.hooks import Callback
+from kerasish.types import Logs
 
 from .runs import Runs
 
@@ -40,3 +42,13 @@ class Page(Callback):
     def write_scalars(self, run: str, values: Mapping[str, float], step: int) -> None:
         """Writes numbers by their tags to a run, together."""
         self.runs.add_scalars(run, values, step)
+
+
+def numbers(logs: Logs | None) -> dict[str, float]:
+    """What among the logs is a number; a callback's own notes and arrays are left out."""
+    found = {}
+    for name, value in (logs or {}).items():
+        with suppress(TypeError, ValueError):
+            if not isinstance(value, str):
+                found[name] = float(value)
+    return found

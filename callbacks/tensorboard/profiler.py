@@ -39,7 +39,7 @@ class Profiler(Page):
         self._trace: Trace | None = None
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
-        self._is_over = bool(self.params.get("replayed"))
+        self._is_over = self.is_told_again
         self._before = int(self.batches)
 
     def listens(self, hook: str) -> bool:

@@ -48,7 +48,7 @@ class Projector(Page):
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         self._layers, self._written, self._before = {}, None, self.model.epochs_trained
-        if self.params.get("replayed"):
+        if self.is_told_again:
             return
         found = {path or "embedding": layer for path, layer in self.model.module.named_modules()
                  if isinstance(layer, Embedding)}

@@ -66,6 +66,10 @@ class Runs:
         """Adds a number to a run."""
         self.add_scalars(run, {tag: value}, step)
 
+    def holds(self, run: str) -> bool:
+        """Whether there is an event file of a run, which somebody may have removed."""
+        return any((self.folder / run).glob(f"*{SUFFIX}"))
+
     def flush(self) -> None:
         """Writes all that was added to disk: a process that is killed then loses none of it."""
         self._flushed = time.time()

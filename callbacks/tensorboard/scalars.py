@@ -4,7 +4,7 @@ import time
 
 from kerasish.types import Logs
 
-from .page import Page
+from .page import Page, numbers
 
 
 class Scalars(Page):
@@ -31,7 +31,7 @@ class Scalars(Page):
 
     def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
         if self.batches % self._every == 0:
-            values = _numbers("batch_", logs)
+            values = _tagged("batch_", logs)
             if self.write_steps_per_second:
                 values["batch_steps_per_second"] = self._speed_since(self._written)
                 self._written = (time.perf_counter(), self.batches)
@@ -40,15 +40,15 @@ class Scalars(Page):
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         train = dict(logs or {})
         validation = {name: train.pop(name) for name in list(train) if name.startswith("val_")}
-        train = _numbers("epoch_", train)
+        train = _tagged("epoch_", train)
         train["epoch_learning_rate"] = self.model.optimizer.learning_rate
         if self.write_steps_per_second:
             train["epoch_steps_per_second"] = self._speed_since(self._epoch_began)
         self.write_scalars("train", train, self.epochs)
-        self.write_scalars("validation", _numbers("epoch_", validation, "val_"), self.epochs)
+        self.write_scalars("validation", _tagged("epoch_", validation, "val_"), self.epochs)
 
     def on_test_end(self, logs: Logs | None = None) -> None:
-        values = _numbers("evaluation_", logs, end="_vs_iterations")
+        values = _tagged("evaluation_", logs, end="_vs_iterations")
         self.write_scalars("validation", values, self.model.optimizer.iterations)
 
     def _speed_since(self, moment: tuple[float, int]) -> float:
@@ -57,12 +57,6 @@ class Scalars(Page):
         return (self.batches - batches) / max(time.perf_counter() - then, 1e-9)
 
 
-def _numbers(start: str, logs: Logs | None, cut: str = "", end: str = "") -> dict[str, float]:
-    """What among the logs is a number, by its tag; a callback's own notes are left out."""
-    numbers = {}
-    for name, value in (logs or {}).items():
-        try:
-            numbers[f"{start}{name.removeprefix(cut)}{end}"] = float(value)
-        except (TypeError, ValueError):
-            continue
-    return numbers
+def _tagged(start: str, logs: Logs | None, cut: str = "", end: str = "") -> dict[str, float]:
+    """The numbers among the logs, by their tags."""
+    return {f"{start}{name.removeprefix(cut)}{end}": value for name, value in numbers(logs).items()}

@@ -23,7 +23,7 @@ class Text(Page):
     _is_written = True
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
-        self._is_written = bool(self.params.get("replayed"))  # no model is left to describe
+        self._is_written = self.is_told_again  # no model is left to describe
 
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
         if self._is_written:

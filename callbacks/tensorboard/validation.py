@@ -101,7 +101,7 @@ class OfValidation(Page):
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         self.close()
-        if not self.params.get("replayed") and self.model.run:
+        if not self.is_told_again and self.model.run:
             self._answering = Answering(self.model)
             self._settle(self._why_not())
 

@@ -2,6 +2,7 @@
 
 import logging
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -252,6 +253,17 @@ def test_tensorboard_reads_both_runs(tmp_path: Path, caplog) -> None:
         "0_Linear/bias.grad"}  # fmt: skip
 
 
+def test_it_can_be_looked_at_while_the_first_epoch_is_trained(tmp_path: Path) -> None:
+    seen = []
+
+    class Looks(Callback):
+        def on_train_batch_begin(self, batch, logs=None) -> None:
+            seen.append([len(graphs(tmp_path / run)) for run in ("train", "graph_backward")])
+
+    fit(compiled(), TensorBoard(tmp_path), Looks(), epochs=1)
+    assert seen == [[1, 1]] * 4
+
+
 def test_scalars_are_beside_it_in_one_file(tmp_path: Path) -> None:
     fit(compiled(), TensorBoard(tmp_path))
     assert len(list((tmp_path / "train").iterdir())) == 1
@@ -269,6 +281,16 @@ def test_several_fits_write_it_once_and_another_net_writes_its_own(tmp_path: Pat
     other.compile("sgd", loss="mse")
     fit(other, board)
     assert len(graphs(tmp_path / "train")) == 2
+
+
+@pytest.mark.parametrize("removed", ["", "train", "graph_backward"])
+def test_what_was_removed_between_two_fits_is_written_again(removed: str, tmp_path: Path) -> None:
+    model, board = compiled(), TensorBoard(tmp_path / "runs")
+    fit(model, board)
+    shutil.rmtree(tmp_path / "runs" / removed)
+    fit(model, board)
+    for run in ("train", "graph_backward"):
+        assert graphs(tmp_path / "runs" / run)
 
 
 @pytest.mark.parametrize(("dies", "save_freq"), [

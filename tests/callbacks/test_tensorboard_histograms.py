@@ -4,6 +4,7 @@ import copy
 import math
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -402,6 +403,22 @@ def test_a_step_may_be_profiled_at_the_same_time(batches, tmp_path: Path) -> Non
     assert list(read(tmp_path)["1/activation/histogram"]) == [0, 1]
 
 
+@pytest.mark.parametrize("every", [1, 2])
+@pytest.mark.parametrize("accumulated", [None, 3])
+def test_two_may_look_at_the_same_steps(every: int, accumulated, tmp_path: Path) -> None:
+    alone, model = (net(SGD(0.1, gradient_accumulation_steps=accumulated)) for _ in range(2))
+    fit(alone, TensorBoard(tmp_path / "alone", 1), epochs=3)
+    fit(model, TensorBoard(tmp_path / "one", every), TensorBoard(tmp_path / "other", 1), epochs=3)
+    assert "_advance" not in vars(model.optimizer)
+    one, other, expected = (read(tmp_path / name) for name in ("one", "other", "alone"))
+    assert other.keys() == one.keys() == expected.keys()
+    for tag, values in expected.items():
+        assert other[tag].keys() == values.keys()
+        for found in (one, other):
+            assert all(np.array_equal(found[tag][step], values[step]) for step in found[tag])
+    assert list(one["0/gradient_norm"]) == list(range(0, 3, every))
+
+
 def test_a_copy_made_while_an_update_is_waited_for_trains_for_itself(tmp_path: Path) -> None:
     class Copies(Callback):
         def on_train_batch_end(self, batch, logs=None) -> None:
@@ -450,6 +467,20 @@ def test_short_epochs_are_counted_together_and_long_ones_at_once(tmp_path, monke
     monkeypatch.setattr(histograms, "_MOST", 200)
     fit(net(), TensorBoard(tmp_path / "large", 1), epochs=3)
     assert len(read(tmp_path / "large")["0.weight/histogram"]) == 3
+
+
+def test_what_waits_is_written_soon_though_the_next_set_is_far_away(tmp_path, monkeypatch) -> None:
+    seen = []
+    clock = SimpleNamespace(now=100.0)
+    monkeypatch.setattr(histograms, "time", SimpleNamespace(time=lambda: clock.now))
+
+    class Reads(Callback):
+        def on_epoch_end(self, epoch, logs=None) -> None:
+            seen.append(len(read(tmp_path).get("0.weight/histogram", ())))
+            clock.now += 0.6
+
+    fit(net(), TensorBoard(tmp_path, histogram_freq=100), Reads(), epochs=4)
+    assert seen == [0, 0, 1, 1]
 
 
 def test_containers_have_outputs_but_for_the_whole(tmp_path: Path) -> None:

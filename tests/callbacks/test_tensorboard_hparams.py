@@ -94,6 +94,18 @@ def test_a_run_that_ends_early_is_told_as_failed(callback, x, tmp_path: Path) ->
     assert Row(tmp_path).statuses == [FAILURE]
 
 
+def test_numbers_that_callbacks_log_are_final_values_too(tmp_path: Path) -> None:
+    class Adds(Callback):
+        def on_epoch_end(self, epoch, logs=None) -> None:
+            logs |= {"tensor": torch.tensor(1.5), "note": "3"}
+
+    model = Model(Linear(1), device="cpu")
+    model.compile("sgd", "mse")
+    model.fit(X, X, verbose=0, callbacks=[Adds(), *with_files(tmp_path, HParams(SETTINGS))])
+    assert Row(tmp_path).final["final/tensor"] == (0, 1.5)
+    assert "final/note" not in Row(tmp_path).final
+
+
 def test_a_run_that_ends_before_its_first_epoch_is_no_row(tmp_path: Path) -> None:
     fit(*with_files(tmp_path, HParams(SETTINGS)), epochs=0)
     fit().history.replay(with_files(tmp_path, HParams(SETTINGS)))

@@ -22,10 +22,11 @@ class Server:
 
     Args:
         address: "http://127.0.0.1:6006", for instance.
+        is_up: whether it still runs.
     """
 
-    def __init__(self, address: str) -> None:
-        self.address = address
+    def __init__(self, address: str, is_up: Callable[[], bool]) -> None:
+        self.address, self.is_up = address, is_up
 
     def ask(self, path: str, body: Any = None, **query: Any) -> Any:
         """What it answers, as data where it is JSON, else bytes; None while it does not."""
@@ -45,8 +46,9 @@ class Server:
             return content
 
     def wait_for(self, what: Callable[[], Any]) -> Any:
-        """Asks until there is an answer; the watchdog of `serving` ends it if there never is."""
+        """Asks until there is an answer; the watchdog of `serving` ends the server before long."""
         while not (answer := what()):
+            assert self.is_up(), "the server is to answer before it is given up"
             time.sleep(0.1)
         return answer
 
@@ -68,7 +70,7 @@ def serving(folder: Path, limit: float = LIMIT) -> Iterator[Server]:
                     break
             assert found, "the server says where it listens"
             threading.Thread(target=server.stderr.read, daemon=True).start()  # else it may block
-            yield Server(found[0])
+            yield Server(found[0], lambda: server.poll() is None)
         finally:
             watchdog.cancel()
             server.kill()

@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+from kerasish.differentiable import kind_of
 from kerasish.layers.recurrent import onednn
 from kerasish.layers.recurrent.derivatives import sigmoid_backward, tanh_backward
 from kerasish.layers.recurrent.layer import States, Weights
@@ -151,14 +152,14 @@ class LSTM(Recurrence):
 
     def own_bytes(self, shape: Any) -> int:
         written_out, dtype = super().own_bytes(shape), self.dtype or torch.get_default_dtype()
-        if type(self) is not LSTM or dtype != torch.float32:
+        if kind_of(self) is not LSTM or dtype != torch.float32:
             return written_out
         return 2 * written_out  # about that is oneDNN's workspace; inputs wider than H take more
 
     def forward_layer(
         self, series: Tensor, starts: States, weights: Weights, walk: Walk, keep: bool
     ) -> tuple[Tensor, States, Any]:
-        if type(self) is not LSTM or not onednn.takes(series):
+        if kind_of(self) is not LSTM or not onednn.takes(series):
             return super().forward_layer(series, starts, weights, walk, keep)
         return onednn.lstm(series, starts, _data(weights), walk.reverse)
 
