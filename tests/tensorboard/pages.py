@@ -11,19 +11,32 @@ import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from tests.tensorboard import runs
-from tests.tensorboard.browser import browser, words_on
+from tests.tensorboard.browser import SIZE, browser, words_on
 from tests.tensorboard.serving import serving
 
-PAGES: Mapping[str, tuple[str, ...]] = {
-    "scalars": ("epoch_loss", "epoch_accuracy", "gradient_norm", "validation"),
-    "histograms": ("0/activation/histogram", "0.bias/gradient/histogram", "0.bias/histogram"),
-    "graphs": ("0_Linear", "1_ReLU", "7_Tanh", "graph_backward"),
+
+class Page(NamedTuple):
+    """A page of TensorBoard."""
+
+    fragment: str
+    """What its address ends in."""
+    words: tuple[str, ...]
+    """What it is to say."""
+    width: int
+
+
+PAGES: Mapping[str, Page] = {
+    "scalars": Page("scalars&tagFilter=^epoch_", ("epoch_loss", "epoch_accuracy", "validation"),
+                    1400),
+    "histograms": Page("histograms", ("0/activation/histogram", "0.bias/gradient/histogram",
+                                      "0.bias/histogram"), 1100),
+    "graphs": Page("graphs", ("0_Linear", "1_ReLU", "7_Tanh", "graph_backward"), 900),
 }
-"""What each page is to say."""
 PATIENCE = 60
 """Seconds that a page may take."""
 _QUIET = 3
@@ -40,9 +53,10 @@ def look(folder: Path, pictures: Path) -> dict[str, str]:
     found = {}
     with serving(folder, limit=4 * PATIENCE) as server, browser() as driver:
         server.wait_for(lambda: len(server.ask("runs") or ()) >= 3)
-        for page, expected in PAGES.items():
+        for page, (fragment, expected, width) in PAGES.items():
+            driver.set_window_size(width, SIZE[1])
             driver.get("about:blank")  # a change behind # alone would load nothing
-            driver.get(f"{server.address}/#{page}")
+            driver.get(f"{server.address}/#{fragment}")
             until = time.monotonic() + PATIENCE
             while time.monotonic() < until:
                 found[page] = words_on(driver)

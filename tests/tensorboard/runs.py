@@ -44,7 +44,7 @@ def points(folder: Path) -> None:
     model = Model(Linear(25), ReLU(), Linear(25), ReLU(), Linear(25), Tanh(), Linear(1), Tanh(),
                   device="cpu")
     model.compile("adam", loss="mse", metrics=["accuracy"])
-    board = TensorBoard(folder, histogram_freq=1)
+    board = TensorBoard(folder, histogram_freq=1, pr_curves=True, hparams={"width": 25})
     model.fit(x, y, epochs=30, seed=0, verbose=0, validation_data=test, callbacks=board)
 
 
