@@ -49,7 +49,7 @@ def plot_confusion_matrix(
     counts = torch.bincount(cells, minlength=size * size).view(size, size)
     figure = matrix(counts.numpy(), _names(f"{who}(names)", names, range(size)))
     if path is not None:
-        save_picture(f"{who}(path)", figure, path)
+        save_picture(f"{who}(path)", figure, path, "confusion.png")
     return figure
 
 
@@ -96,7 +96,7 @@ def plot_decision_boundary(
     figure = regions(data, _names(f"{who}(names)", names, range(answers.classes)),
                      _names(f"{who}(axis_names)", axis_names, ("x1", "x2")))
     if path is not None:
-        save_picture(f"{who}(path)", figure, path)
+        save_picture(f"{who}(path)", figure, path, "boundary.png")
     return figure
 
 
