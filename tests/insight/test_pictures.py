@@ -39,6 +39,12 @@ def test_a_confusion_matrix_has_the_counts_of_scikit_learn():
     assert axes.get_title() == f"{right:.1%} of 200 right"
 
 
+def test_names_may_be_said_by_number():
+    model, y = answering("cross_entropy"), torch.tensor([0, 1])
+    axes = plot_confusion_matrix(model, torch.eye(2), y, names={1: "yes", 0: "no"}).axes[0]
+    assert [tick.get_text() for tick in axes.get_yticklabels()] == ["no", "yes"]
+
+
 @pytest.mark.parametrize(("loss", "last", "no", "yes", "threshold"), [
     ("mse", Tanh, -1.0, 1.0, 0.0), ("bce", None, 0.0, 1.0, 0.0), ("mse", None, 0.0, 1.0, 0.5)])
 def test_yes_and_no_are_read_as_the_loss_and_the_last_module_say(loss, last, no, yes, threshold):
@@ -171,6 +177,12 @@ X, Y = torch.randn(6, 2), torch.arange(6) % 2
      r"plot_confusion_matrix\(y\) expects a target for each sample; got 3 for 6"),
     (plot_confusion_matrix, lambda: answering("cross_entropy"), X, Y, {"names": ["a"]},
      r"plot_confusion_matrix\(names\) expects 2 names; got \['a'\]"),
+    (plot_confusion_matrix, lambda: answering("cross_entropy"), X, Y, {"names": {1: "a", 2: "b"}},
+     r"plot_confusion_matrix\(names\) expects a name for each of \[0, 1\]; got {1: 'a', 2: 'b'}"),
+    (plot_confusion_matrix, lambda: answering("mse"), X[:, :1], Y / 4, {},
+     r"plot_confusion_matrix\(y\) expects yes and no, .*; got 0.25. Make classes .*BinaryAccuracy"),
+    (plot_decision_boundary, lambda: answering("mse"), X, X.sign() * Y[:, None], {},
+     r"plot_decision_boundary\(y\) expects yes and no, .* with a loss of numbers; got "),
     (plot_decision_boundary, lambda: answering("cross_entropy"), torch.randn(6, 3), Y, {},
      r"plot_decision_boundary\(x\) expects samples of two features, \(N, 2\); got shape \(6, 3\)"),
     (plot_decision_boundary, lambda: answering("cross_entropy"), X * float("nan"), Y, {},
