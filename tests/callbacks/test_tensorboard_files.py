@@ -280,4 +280,4 @@ def test_a_folder_that_cannot_be_written_is_said(
     monkeypatch.setattr(Path, "mkdir", refused)
     fit(compiled(), TensorBoard(tmp_path), validation_data=data(5))
     (said,) = capsys.readouterr().err.splitlines()
-    assert f"'{tmp_path / 'train'}', as Permission denied" in said
+    assert f"'{tmp_path / 'train'}' (Permission denied)" in said
