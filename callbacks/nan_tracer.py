@@ -80,6 +80,11 @@ class NanTracer(TerminateOnNaN):
                              "each step begins with.")
         self._begin, self.first, self.saved, self._traced = Before(self.model), None, [], False
 
+        over = sorted(each for each in self.steps if each <= self.model.batches_trained)
+        if over:
+            notice(f"NanTracer(steps) saves nothing for {over}: batches are counted through all "
+                   f"fits, and this one begins with batch {self.model.batches_trained + 1:,}.")
+
     def close(self) -> None:
         self._begin = None
 

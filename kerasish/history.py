@@ -89,7 +89,7 @@ class History(Callback):
                                  f"without 'val_'; got {name!r}. {nearest(str(name), known)}")
         figure = curves([self._panel(name) for name in wanted])
         if path is not None:
-            save_picture("History.plot(path)", figure, path)
+            save_picture("History.plot(path)", figure, path, "history.png")
         return figure
 
     def save(self, path: FilePath) -> None:

@@ -144,7 +144,7 @@ def test_pyplot_and_its_settings_are_left_alone(tmp_path: Path) -> None:
         "before = matplotlib.rcParams.copy()\n"
         "from kerasish.plots import Panel, curves, save_picture\n"
         "figure = curves([Panel('loss', {'training': ([1, 2], [3.0, 2.0])})])\n"
-        f"save_picture('x', figure, {str(tmp_path / 'a.png')!r})\n"
+        f"save_picture('x', figure, {str(tmp_path / 'a.png')!r}, 'a.png')\n"
         "assert 'matplotlib.pyplot' not in sys.modules\n"
         "assert matplotlib.rcParams.copy() == before\n"
     )
@@ -160,4 +160,4 @@ def test_without_matplotlib_the_error_says_how_to_install_it(monkeypatch) -> Non
 
 def test_what_is_no_path_is_refused_with_the_name_of_a_picture() -> None:
     with pytest.raises(TypeError, match=r"History.plot\(path\) expects .* 3. Write 'history.png'"):
-        save_picture("History.plot(path)", None, 3)
+        save_picture("History.plot(path)", None, 3, "history.png")

@@ -134,6 +134,10 @@ class HealthMonitor(Callback):
     def on_train_end(self, logs: Logs | None = None) -> None:
         if self._seen is not None and self._seen.rows:
             self._judge_window(self.model.batches_trained)
+        steps = self.model.batches_trained - self._start
+        if self._seen is None and 0 < steps < self.every and "trial" not in self.params:
+            notice(f"HealthMonitor has looked at no step of this fit: it had {steps:,}, and one of "
+                   f"every {self.every:,} is looked at. Choose a smaller `every`.")
 
     def report(self) -> None:
         """Prints what was measured of each module in the latest window."""

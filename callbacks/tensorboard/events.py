@@ -60,7 +60,7 @@ class EventFile:
         """
         status = os.fstat(self._file.fileno())
         if not status.st_nlink:
-            raise FileNotFoundError(errno.ENOENT, "it was deleted", str(self.path))
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(self.path))
         if not self._pending:
             return
         data, self._pending = memoryview(b"".join(self._pending)), []

@@ -127,6 +127,7 @@ def check_hparams(hparams: Any) -> dict[str, Value]:
     for name in hparams:
         if not isinstance(name, str) or not name:
             raise TypeError(f"{who} expects names as keys; got {name!r}. Write a word.")
+        _require_unicode(who, name)
     return {name: _plain(f"{who}, for {name!r},", value) for name, value in hparams.items()}
 
 
@@ -136,6 +137,28 @@ def _plain(who: str, value: Any) -> Value:
     if not isinstance(value, bool | int | float | str):
         raise TypeError(f"{who} expects a bool, a number or a text; got {value!r}. Write "
                         "str(value), for instance.")
-    if isinstance(value, float) and not math.isfinite(value):
-        raise ValueError(f"{who} expects a finite number; got {value!r}. Write it as a text.")
+    if isinstance(value, str):
+        _require_unicode(who, value)
+    elif not _is_finite(value):
+        raise ValueError(f"{who} expects a finite number; got {_brief(value)}. Write it as a "
+                         "text.")
     return value
+
+
+def _is_finite(value: bool | int | float) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        return False
+
+
+def _brief(value: int | float) -> str:
+    return repr(value) if isinstance(value, float) else f"an int of {value.bit_length():,} bits"
+
+
+def _require_unicode(who: str, text: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(f"{who} expects a text that can be written as UTF-8; got {text!r}. Leave "
+                         "half surrogates out.") from error

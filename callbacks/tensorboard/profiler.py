@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from kerasish.checks import check_count
+from kerasish.progress import notice
 from kerasish.types import Logs
 from kerasish.watching import Place, Watch
 
@@ -55,6 +56,12 @@ class Profiler(Page):
     def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
         if self._trace is not None and self.batches - self._before >= self.last:
             self._write()
+
+    def on_train_end(self, logs: Logs | None = None) -> None:
+        done = self.batches - self._before
+        if not self._is_over and self._trace is None and done < self.first:
+            notice(f"{_WHO} has nothing to record: batch {self.first:,} was asked for, and this "
+                   f"fit had {done:,}. Choose an earlier one.")
 
     def close(self) -> None:
         if self._trace is not None:

@@ -129,6 +129,6 @@ class Runs:
                     file.close()
             if not self._lost:
                 path = error.filename or (file.path if file else self.folder / run)
-                notice(f"TensorBoard cannot write {str(path)!r}, as {error.strerror}: training "
+                notice(f"TensorBoard cannot write {str(path)!r} ({error.strerror}): training "
                        "goes on, but what this fit would still add there is missing.")
             self._lost.add(run)

@@ -1,6 +1,6 @@
 """Pictures of what a net answers: over a plane, and class against class."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -30,14 +30,15 @@ def plot_confusion_matrix(
     the metric `ConfusionMatrix` counts them in `fit`. The model stays as it is.
 
     Raises: RuntimeError before compile; ValueError for data that do not fit, for a model with
-        several outputs, and for other than C names; ImportError without matplotlib.
+        several outputs, for targets that are numbers, neither 0 and 1 nor -1 and 1, and for other
+        than C names; ImportError without matplotlib.
 
     Args:
         model: compiled, so that its loss says what its answers mean.
         x: samples, as `predict` takes them.
         y: as many targets.
         path: where to save the picture, too, "confusion.png" or ".svg" for instance.
-        names: of the classes; None is their numbers.
+        names: of the classes in their order, or number → name; None is their numbers.
         batch_size: samples that are predicted at once; changes nothing but memory.
 
     Returns: a `matplotlib.figure.Figure`.
@@ -49,7 +50,7 @@ def plot_confusion_matrix(
     counts = torch.bincount(cells, minlength=size * size).view(size, size)
     figure = matrix(counts.numpy(), _names(f"{who}(names)", names, range(size)))
     if path is not None:
-        save_picture(f"{who}(path)", figure, path)
+        save_picture(f"{who}(path)", figure, path, "confusion.png")
     return figure
 
 
@@ -68,7 +69,7 @@ def plot_decision_boundary(
         x: samples (N, 2).
         y: as many targets, which the model's loss takes.
         path: where to save the picture, too, "boundary.png" or ".svg" for instance.
-        names: of the classes; None is their numbers.
+        names: of the classes in their order, or number → name; None is their numbers.
         axis_names: of the two features; None is x1 and x2.
         resolution: cells along each side of the picture.
 
@@ -96,7 +97,7 @@ def plot_decision_boundary(
     figure = regions(data, _names(f"{who}(names)", names, range(answers.classes)),
                      _names(f"{who}(axis_names)", axis_names, ("x1", "x2")))
     if path is not None:
-        save_picture(f"{who}(path)", figure, path)
+        save_picture(f"{who}(path)", figure, path, "boundary.png")
     return figure
 
 
@@ -137,7 +138,10 @@ class _Answers:
             self.kept = slice(None) if counts is None else counts.flatten()
             self.true, self.taken = true.flatten()[self.kept], self.taken[self.kept]
         else:
-            self.true = (alike(who, y_pred, y_true) > self._reading.true).long().flatten()
+            y_true = alike(who, y_pred, y_true)
+            if not self._reading.of_labels:
+                _require_labels(who, y_true)
+            self.true = (y_true > self._reading.true).long().flatten()
         self._require_known(who)
 
     def read(self, answers: Any) -> Tensor:
@@ -155,8 +159,25 @@ class _Answers:
                              f"{int(unknown[0])}. Number them from 0.")
 
 
+def _require_labels(who: str, targets: Tensor) -> None:
+    """Refuses targets that a loss of numbers has, and that are neither yes nor no."""
+    for no, yes in ((0, 1), (-1, 1)):
+        if ((targets == no) | (targets == yes)).all():
+            return
+    odd = targets[(targets.abs() != 1) & (targets != 0)].flatten()
+    got = f"{odd[0].item():g}" if len(odd) else "-1, 0 and 1"
+    raise ValueError(f"{who}(y) expects yes and no, as 0 and 1 or as -1 and 1, with a loss of "
+                     f"numbers; got {got}. Make classes of them, y > threshold as BinaryAccuracy "
+                     "does, and train with a loss of these.")
+
+
 def _names(who: str, given: Iterable[Any] | None, numbers: Sequence[Any]) -> list[str]:
     """Names as text, as many as there are things to name."""
+    if isinstance(given, Mapping):
+        if set(given) != set(numbers):
+            raise ValueError(f"{who} expects a name for each of {list(numbers)}; got {given!r}. "
+                             "Write these as keys, or the names alone in their order.")
+        given = [given[number] for number in numbers]
     names = [str(each) for each in (numbers if given is None else given)]
     if len(names) != len(numbers):
         raise ValueError(f"{who} expects {len(numbers)} names; got {names}. Write one for each.")

@@ -40,7 +40,7 @@ def dress(axes: Any, x: str, y: str) -> None:
         axes.legend(frameon=False, labelcolor=INK)
 
 
-def save_picture(who: str, figure: Any, path: FilePath) -> None:
+def save_picture(who: str, figure: Any, path: FilePath, example: str) -> None:
     """Writes a picture in the format that its name says, whole or not at all.
 
     Raises: ValueError for a name of no known format; OSError if it cannot be written.
@@ -48,13 +48,14 @@ def save_picture(who: str, figure: Any, path: FilePath) -> None:
     Args:
         who: the argument that the path is, for errors.
         figure: the picture.
-        path: "history.png", ".svg" or ".pdf" for instance.
+        path: with a suffix that says the format, ".png", ".svg" or ".pdf" for instance.
+        example: what else could have been written, "history.png" for instance.
     """
-    name = check_path(who, path, "history.png")
+    name = check_path(who, path, example)
     kind, known = os.path.splitext(name)[1][1:].lower(), figure.canvas.get_supported_filetypes()
     if kind not in known:
         raise ValueError(f"{who} expects a name that ends in one of .{', .'.join(sorted(known))}; "
-                         f"got {name!r}. Write 'history.png', for instance.")
+                         f"got {name!r}. Write {example!r}, for instance.")
     picture = io.BytesIO()
     figure.savefig(picture, format=kind, dpi=150)
     write_whole(name, [picture.getbuffer()])

@@ -366,3 +366,13 @@ def test_settings_out_of_range_are_refused(settings, words) -> None:
     with pytest.raises(ValueError) as error:
         HealthMonitor(**settings)
     assert words in str(error.value)
+
+
+def test_a_fit_too_short_to_be_looked_at_says_so_once(capsys) -> None:
+    fit(compiled(), HealthMonitor(every=25))  # of 24 steps
+    said = capsys.readouterr().err
+    assert said.count("HealthMonitor has looked at no step") == 1 and "it had 24" in said
+    assert "Choose a smaller `every`" in said
+    fit(compiled(), HealthMonitor(every=24))
+    fit(compiled(), HealthMonitor(every=25), fast_dev_run=True)
+    assert "no step" not in capsys.readouterr().err

@@ -443,3 +443,13 @@ def test_a_trial_run_saves_nothing(tmp_path) -> None:
 def test_settings_that_cannot_be_meant_are_refused(arguments, message: str) -> None:
     with pytest.raises((TypeError, ValueError), match=message):
         NanTracer(**arguments)
+
+
+def test_steps_that_are_over_before_a_fit_are_said_once(tmp_path: Path, capsys) -> None:
+    model = compiled()
+    tracer = NanTracer(tmp_path, steps=[1])
+    fit(model, tracer, epochs=1)
+    assert "saves nothing" not in capsys.readouterr().err
+    fit(model, tracer, epochs=2)
+    expected = "for [1]: batches are counted through all fits, and this one begins with batch "
+    assert capsys.readouterr().err.count(f"NanTracer(steps) saves nothing {expected}") == 1

@@ -178,3 +178,13 @@ def test_a_run_started_again_is_one_row_that_succeeded(dies, tmp_path: Path) -> 
     row = Row(tmp_path / "runs")
     assert row.settings == SETTINGS and row.starts == 1 and row.statuses == [SUCCESS]
     assert {step for step, _ in row.final.values()} == {1} and len(row.final) == 2
+
+
+@pytest.mark.parametrize(("hparams", "message"), [
+    ({"a": 10**400}, r"for 'a', expects a finite number; got an int of 1,329"),
+    ({"a": "x\ud800"}, r"for 'a', expects a text that can be written as UTF-8; got 'x\\ud800'"),
+    ({"\ud800": 1}, r"hparams\) expects a text that can be written as UTF-8; got '\\ud800'"),
+], ids=["huge", "text", "name"])  # fmt: skip
+def test_what_cannot_be_written_is_refused_before_training(hparams, message) -> None:
+    with pytest.raises(ValueError, match=message):
+        HParams(hparams)

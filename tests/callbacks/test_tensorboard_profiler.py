@@ -187,3 +187,12 @@ def test_no_number_of_a_batch_is_refused(given) -> None:
     with pytest.raises(ValueError, match=r"^TensorBoard\(profile_batch\) expects a whole number of "
                                          r"at least 0; got .* Or write \(10, 12\)"):
         check_batches(given)
+
+
+def test_a_fit_that_does_not_reach_the_batch_says_so_once(tmp_path: Path, capsys) -> None:
+    fit(*with_files(tmp_path, Profiler(900, 900)))  # of 12 batches
+    assert capsys.readouterr().err.splitlines() == [
+        "TensorBoard(profile_batch) has nothing to record: batch 900 was asked for, and this fit "
+        "had 12. Choose an earlier one."]
+    fit(*with_files(tmp_path, Profiler(12, 20)))
+    assert not capsys.readouterr().err

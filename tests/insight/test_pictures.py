@@ -39,6 +39,12 @@ def test_a_confusion_matrix_has_the_counts_of_scikit_learn():
     assert axes.get_title() == f"{right:.1%} of 200 right"
 
 
+def test_names_may_be_said_by_number():
+    model, y = answering("cross_entropy"), torch.tensor([0, 1])
+    axes = plot_confusion_matrix(model, torch.eye(2), y, names={1: "yes", 0: "no"}).axes[0]
+    assert [tick.get_text() for tick in axes.get_yticklabels()] == ["no", "yes"]
+
+
 @pytest.mark.parametrize(("loss", "last", "no", "yes", "threshold"), [
     ("mse", Tanh, -1.0, 1.0, 0.0), ("bce", None, 0.0, 1.0, 0.0), ("mse", None, 0.0, 1.0, 0.5)])
 def test_yes_and_no_are_read_as_the_loss_and_the_last_module_say(loss, last, no, yes, threshold):
@@ -81,8 +87,58 @@ def test_pictures_are_saved_whole(tmp_path):
     plot_decision_boundary(model, x, y, tmp_path / "b.svg", resolution=9)
     assert (tmp_path / "c.png").read_bytes().startswith(b"\x89PNG")
     assert b"<svg" in (tmp_path / "b.svg").read_bytes()
-    with pytest.raises(ValueError, match=r"plot_confusion_matrix\(path\) expects a name that ends"):
-        plot_confusion_matrix(model, x, y, tmp_path / "c.doc")
+
+
+@pytest.mark.parametrize(("draw", "example"), [
+    (plot_confusion_matrix, "confusion.png"), (plot_decision_boundary, "boundary.png")])
+def test_a_name_without_a_format_is_refused_with_one_of_this_picture(draw, example, tmp_path):
+    model, x, y = answering("cross_entropy"), torch.randn(20, 2), torch.arange(20) % 2
+    message = rf"{draw.__name__}\(path\) expects a name that ends .* Write '{example}', for"
+    with pytest.raises(ValueError, match=message):
+        draw(model, x, y, tmp_path / "c.doc")
+
+
+def of_classes(names):
+    """The boundary of a net that answers its input's angle, with a class for each name."""
+    turns = torch.arange(len(names)) * (2 * torch.pi / len(names))
+    model = Model(Linear(len(names), bias=False), device="cpu")
+    model.compile("sgd", loss="cross_entropy")
+    model.build((2,))
+    model.module.load_state_dict({"weight": torch.stack([turns.cos(), turns.sin()], 1)})
+    x = torch.randn(300, 2)
+    return plot_decision_boundary(model, x, torch.arange(300) % len(names), names=names,
+                                  resolution=60)
+
+
+@pytest.mark.parametrize("names", [
+    [f"a rather long class name {number}" for number in range(6)],
+    [f"class {number}" for number in range(20)], ["a", "no" * 100], list(map(str, range(40))),
+], ids=["long", "20", "endless", "40"])  # fmt: skip
+def test_the_legend_stays_in_the_picture(names):
+    figure = of_classes(names)
+    figure.draw_without_rendering()
+    box, (legend,) = figure.bbox, figure.legends
+    inside = legend.get_window_extent()
+    assert box.x0 <= inside.x0 and inside.x1 <= box.x1
+    assert box.y0 <= inside.y0 and inside.y1 <= box.y1
+    assert not inside.overlaps(figure.axes[0].get_tightbbox())
+    plane = figure.axes[0].get_window_extent()
+    assert plane.height > 0.7 * plane.width
+
+
+def test_of_many_classes_the_title_says_how_many():
+    for count, named in ((20, True), (21, False)):
+        figure = of_classes(list(map(str, range(count))))
+        assert len(figure.legends[0].get_texts()) == (count if named else 0) + 1
+        assert figure.axes[0].get_title().endswith("right" if named else ", 21 classes")
+
+
+@pytest.mark.parametrize("count", [2, 8, 9, 20, 21, 40])
+def test_no_two_classes_have_one_colour(count):
+    axes = of_classes(list(map(str, range(count)))).axes[0]
+    points = [each for each in axes.collections if len(each.get_facecolor()) == 1]
+    assert len({tuple(each.get_facecolor()[0]) for each in points}) == count
+    assert len(set(map(tuple, axes.images[0].cmap(range(count))))) == count
 
 
 @pytest.mark.parametrize("draw", [plot_confusion_matrix, plot_decision_boundary])
@@ -121,6 +177,12 @@ X, Y = torch.randn(6, 2), torch.arange(6) % 2
      r"plot_confusion_matrix\(y\) expects a target for each sample; got 3 for 6"),
     (plot_confusion_matrix, lambda: answering("cross_entropy"), X, Y, {"names": ["a"]},
      r"plot_confusion_matrix\(names\) expects 2 names; got \['a'\]"),
+    (plot_confusion_matrix, lambda: answering("cross_entropy"), X, Y, {"names": {1: "a", 2: "b"}},
+     r"plot_confusion_matrix\(names\) expects a name for each of \[0, 1\]; got {1: 'a', 2: 'b'}"),
+    (plot_confusion_matrix, lambda: answering("mse"), X[:, :1], Y / 4, {},
+     r"plot_confusion_matrix\(y\) expects yes and no, .*; got 0.25. Make classes .*BinaryAccuracy"),
+    (plot_decision_boundary, lambda: answering("mse"), X, X.sign() * Y[:, None], {},
+     r"plot_decision_boundary\(y\) expects yes and no, .* with a loss of numbers; got "),
     (plot_decision_boundary, lambda: answering("cross_entropy"), torch.randn(6, 3), Y, {},
      r"plot_decision_boundary\(x\) expects samples of two features, \(N, 2\); got shape \(6, 3\)"),
     (plot_decision_boundary, lambda: answering("cross_entropy"), X * float("nan"), Y, {},

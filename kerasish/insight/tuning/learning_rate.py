@@ -67,13 +67,13 @@ class LearningRates:
             no picture; OSError if it cannot be written.
 
         Args:
-            path: where to save the picture, too, "rates.png" or ".svg" for instance.
+            path: where to save the picture, too, "lr_find.png" or ".svg" for instance.
 
         Returns: a `matplotlib.figure.Figure`.
         """
         figure = sweep(self.learning_rates, self.losses, self.smoothed, self.suggestion)
         if path is not None:
-            save_picture("LearningRates.plot(path)", figure, path)
+            save_picture("LearningRates.plot(path)", figure, path, "lr_find.png")
         return figure
 
     def print(self) -> None:
