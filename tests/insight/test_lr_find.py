@@ -99,6 +99,25 @@ def test_a_loss_that_never_falls_has_no_suggestion() -> None:
     assert "the loss did not fall" in str(found) and "suggestion none" in repr(found)
 
 
+@pytest.mark.parametrize("smoothing", [0.5, 0.9])
+@pytest.mark.parametrize("loss", ["mse", "cross_entropy"])
+def test_noise_alone_is_no_fall(loss, smoothing) -> None:
+    """No rate below 1e-5 trains these nets in 200 updates."""
+    for seed in range(4):
+        set_seed(seed)
+        model = Model(Linear(20), ReLU(), Linear(1 if loss == "mse" else 3), device="cpu")
+        model.compile("sgd", loss=loss)
+        y = torch.randn(300, 1) if loss == "mse" else torch.randint(0, 3, (300,))
+        found = lr_find(model, torch.randn(300, 10), y, end_lr=1e-5, smoothing=smoothing)
+        assert found.suggestion is None and "the loss did not fall" in str(found)
+
+
+def test_a_suggestion_is_not_below_the_rates_that_were_tried() -> None:
+    rates = [0.5 * 1.01**step for step in range(30)]
+    losses = [1.0, 1.0, 1.0, *[0.1] * 27]  # they fall at once
+    assert LearningRates(rates, losses, losses, 2).suggestion == rates[0] == 0.5
+
+
 def test_data_that_is_not_finite_is_no_matter_of_learning_rates() -> None:
     found = lr_find(compiled(Linear(1)), X * math.nan, Y, num_steps=20)
     assert found.suggestion is None and len(found.losses) == 1
@@ -310,8 +329,8 @@ def test_print_says_the_suggestion(capsys) -> None:
     found.print()
     assert capsys.readouterr().out == (
         "4 updates, with rates from 1.0e-01 to 8.0e-01: the smoothed loss is lowest from "
-        "0.2 to 0.4.\nSuggested learning rate: 0.094\n")
-    assert repr(found) == "<LearningRates of 4 updates, suggestion 0.094>"
+        "0.2 to 0.4.\nSuggested learning rate: 0.1\n")
+    assert repr(found) == "<LearningRates of 4 updates, suggestion 0.1>"
 
 
 def test_averages_of_too_few_are_not_looked_at() -> None:
@@ -321,7 +340,7 @@ def test_averages_of_too_few_are_not_looked_at() -> None:
 
 
 def test_the_picture_shows_losses_averages_and_suggestion(tmp_path: Path) -> None:
-    found = lr_find(compiled(Linear(4), Tanh(), Linear(1)), X, Y, num_steps=40)
+    found = lr_find(compiled(Linear(4), Tanh(), Linear(1)), X, Y)
     figure = found.plot(tmp_path / "rates.png")
     (axes,) = figure.axes
     losses, smoothed, suggestion = axes.lines

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from kerasish.callbacks import LambdaCallback
-from kerasish.layers import Linear
+from kerasish.layers import BatchNorm1d, Linear, ReLU
 from kerasish.module import Module
 from kerasish.random import global_states
 from kerasish.trees import leaves
@@ -34,6 +34,59 @@ def test_a_budget_that_nothing_fits_in_says_what_does_not():
                          (plan.constant, "one sample takes 16 MB in all, at the ")]:
         with pytest.raises(ValueError, match=f"got {budget!r}, and .*{what}"):
             plan.largest_batch(budget)
+
+
+def normed():
+    return compiled(Linear(32), BatchNorm1d(), ReLU(), Linear(3), optimizer="adam",
+                    loss="cross_entropy")
+
+
+def test_the_search_begins_with_the_least_batch_that_a_net_trains_on():
+    model = normed()
+    plan = model.plan(input_shape=(2,), budget="1MB")
+    assert plan.peak <= 10**6 < model.plan(plan.batch_size + 1, input_shape=(2,)).peak
+    tight = model.plan(2, input_shape=(2,)).peak
+    assert model.plan(input_shape=(2,), budget=tight).batch_size == 2
+
+
+def test_the_least_batch_of_a_frozen_norm_and_of_a_prediction_is_one_sample():
+    model = normed()
+    one = model.plan(1, input_shape=(2,), training=False)
+    assert one.largest_batch(one.peak) == 1
+    model.module[1].trainable = False
+    one = model.plan(1, input_shape=(2,))
+    assert one.largest_batch(one.peak) == 1
+
+
+def test_not_even_the_least_batch_may_fit():
+    model = normed()
+    tight = model.plan(2, input_shape=(2,)).peak - 1
+    with pytest.raises(ValueError, match=(
+            r"^plan\(budget\) expects memory for 2 samples at least, the fewest that all modules "
+            rf"train on; got {tight}, and 2 samples take .* in all, at the ")):
+        model.plan(input_shape=(2,), budget=tight)
+
+
+@pytest.mark.parametrize("budget", ["8", "8 Gb", "1 B", None])
+def test_a_budget_is_refused_in_the_name_of_who_is_asked(budget):
+    model = small()
+    if budget is not None:
+        with pytest.raises(ValueError, match=r"^plan\(budget\) expects"):
+            model.plan(input_shape=(3,), budget=budget)
+    with pytest.raises((ValueError, TypeError), match=r"^largest_batch\(budget\) expects"):
+        model.plan(input_shape=(3,)).largest_batch(budget)
+
+
+@pytest.mark.parametrize(("x", "what"), [
+    (np.zeros((500, 3)), r"a ndarray of shape \(500, 3\)"),
+    (torch.zeros(500, 3), r"a Tensor of shape \(500, 3\)"),
+    ([[0.0] * 3] * 500, "a list"),
+])
+def test_data_in_the_place_of_the_batch_size_are_not_printed(x, what):
+    with pytest.raises(TypeError, match=rf"^plan\(batch_size\) expects a whole number first; got "
+                                        rf"{what}\. Write plan\(32, x, y\)\.$"):
+        small().plan(x, torch.zeros(500, 1))
+    assert small().plan(np.int64(4), input_shape=(3,)).batch_size == 4
 
 
 @pytest.mark.parametrize(("budget", "kind", "words"), [

@@ -29,6 +29,7 @@ def plan(
     budget: Any = None,
 ) -> MemoryPlan:
     """The plan of `model.plan()`, which describes the arguments."""
+    _refuse_data(batch_size)
     check_flag("plan(training)", training, "False is a prediction.")
     if training:
         model._require_compiled("plan")
@@ -46,7 +47,19 @@ def plan(
     first = _planned(model, samples, y, training, size)
     if budget is None:
         return first
-    return _planned(model, samples, y, training, first.largest_batch(budget))
+    return _planned(model, samples, y, training, first._largest("plan(budget)", budget))
+
+
+def _refuse_data(batch_size: Any) -> None:
+    """The first argument is no x, as it is elsewhere.
+
+    Raises: TypeError for what looks like samples, without showing all of them.
+    """
+    shape = getattr(batch_size, "shape", None)
+    if shape or isinstance(batch_size, list | tuple | dict):
+        of_shape = f" of shape {tuple(shape)}" if shape else ""
+        raise TypeError(f"plan(batch_size) expects a whole number first; got a "
+                        f"{type(batch_size).__name__}{of_shape}. Write plan(32, x, y).")
 
 
 def _planned(model: Any, samples: Samples, y: Any, training: bool, size: int) -> MemoryPlan:
@@ -60,7 +73,9 @@ def _planned(model: Any, samples: Samples, y: Any, training: bool, size: int) ->
         sizes = _sizes(twin, batch, gone)
         rows = [_row(path, part, gone) for path, part in twin.module.named_modules()
                 if _has_row(path, part, gone)]
-    return MemoryPlan(size, training, sizes, gone.live.peak.where, rows,
+        least = max(part.least_batch if training and part.trainable else 1
+                    for part in twin.module.modules())
+    return MemoryPlan(size, training, sizes, gone.live.peak.where, rows, least,
                       lambda other: _planned(model, samples, y, training, other))
 
 

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from kerasish.insight.memory.units import in_bytes
 from kerasish.insight.table import in_units, ruled
+from kerasish.insight.units import in_bytes
 from kerasish.types import Shape
 
 _LONGEST = 110
@@ -41,12 +41,13 @@ class MemoryPlan:
         sizes: the bytes of each kind, by the names of the attributes here.
         peak_at: what goes on when most is alive: "backward of 3 Conv2d", for instance.
         rows: one for each module.
+        least: the smallest batch that all modules take.
         again: the plan for another number of samples.
     """
 
     def __init__(
         self, batch_size: int, training: bool, sizes: dict[str, int], peak_at: str,
-        rows: list[Row], again: Callable[[int], "MemoryPlan"],
+        rows: list[Row], least: int, again: Callable[[int], "MemoryPlan"],
     ) -> None:
         self.batch_size, self.training = batch_size, training
         self.parameters = sizes["parameters"]
@@ -63,7 +64,8 @@ class MemoryPlan:
         """What all modules keep for their backward, when the last one has gone forward."""
         self.activations = sizes["activations"]
         """All that the step makes and is alive at the peak: what is saved, and what is at work."""
-        self.peak_at, self.rows, self._again = peak_at, rows, again
+        self.peak_at, self.rows = peak_at, rows
+        self._least, self._again = least, again
 
     @property
     def constant(self) -> int:
@@ -78,27 +80,36 @@ class MemoryPlan:
     def largest_batch(self, budget: Any) -> int:
         """How many samples a batch may have so that the peak is within a budget.
 
-        Raises: ValueError if not even one sample fits, with what does not; TypeError or ValueError
-            for what is no amount of memory.
+        Raises: ValueError if not even one sample fits, or the least that a batch norm, say, takes,
+            with what does not; TypeError or ValueError for what is no amount of memory.
 
         Args:
             budget: "8GB" (8 · 10⁹ bytes), "8 GiB" (8 · 2³⁰), or a number of bytes.
         """
-        size = in_bytes("largest_batch(budget)", budget)
-        first = self._again(1)
-        if first.peak > size:
-            raise ValueError(f"largest_batch(budget) expects memory for one sample at least; got "
-                             f"{budget!r}, and {first._too_much(size)}")
-        return self._search(size, first.peak)
+        return self._largest("largest_batch(budget)", budget)
 
-    def _search(self, budget: int, least: int) -> int:
+    def _largest(self, who: str, budget: Any) -> int:
+        """The same in the name of who asks."""
+        size = in_bytes(who, budget)
+        first = self._again(self._least)
+        if first.peak > size:
+            why = "" if self._least == 1 else ", the fewest that all modules train on"
+            raise ValueError(f"{who} expects memory for {first._samples} at least{why}; got "
+                             f"{budget!r}, and {first._too_much(size)}")
+        return self._search(who, size, first.peak)
+
+    @property
+    def _samples(self) -> str:
+        return "one sample" if self.batch_size == 1 else f"{self.batch_size} samples"
+
+    def _search(self, who: str, budget: int, at_least: int) -> int:
         """Between a batch that fits and one that does not, along the line through their peaks."""
-        low, at_low, high = 1, least, 2
+        low, at_low, high = self._least, at_least, 2 * self._least
         while high <= _MOST and (at_high := self._again(high).peak) <= budget:
             slope = max(1, (at_high - at_low) // (high - low))
             low, at_low, high = high, at_high, max(2 * high, high + (budget - at_high) // slope)
         if high > _MOST:
-            raise ValueError(f"largest_batch(budget) expects a step that takes more for more "
+            raise ValueError(f"{who} expects a step that takes more for more "
                              f"samples; got {in_units(at_low)} for {low} of them. Choose any.")
         halve = False
         while high - low > 1:
@@ -123,8 +134,9 @@ class MemoryPlan:
                 names = list(kinds)[:count]
                 together = f"{', '.join(names[:-1])} and {kind}" if count > 1 else kind
                 return f"{together} alone take {in_units(total)}. Make the model smaller."
-        return (f"one sample takes {in_units(self.peak)} in all, at the {self.peak_at}. Make the "
-                "sample smaller, or wrap modules in Recompute.")
+        return (f"{self._samples} {'takes' if self.batch_size == 1 else 'take'} "
+                f"{in_units(self.peak)} in all, at the {self.peak_at}. Make the sample smaller, or "
+                "wrap modules in Recompute.")
 
     def __repr__(self) -> str:
         return (f"<MemoryPlan: batch_size={self.batch_size}, peak {in_units(self.peak)} at the "

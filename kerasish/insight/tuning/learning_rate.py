@@ -2,6 +2,8 @@
 
 import math
 from collections.abc import Iterator
+from itertools import pairwise
+from statistics import median
 from typing import Any
 
 import torch
@@ -23,6 +25,13 @@ _DONE, _BELOW = 0.9, 3
 smaller than its middle. Both were chosen by training three nets with SGD and Adam."""
 _NO_FALL = 0.01
 """The share of the loss that it must fall by, to have fallen at all."""
+_CLEAR = 7.0
+"""How many standard deviations of the running average it must fall by as well: with rates too small
+to train, averages of 200 batches stay below that, while nets that train fall by 9 and more."""
+_FEW = 10
+"""Fewer losses do not tell how much they differ by chance."""
+_STD = math.sqrt(2) * 0.6745
+"""The median distance between two draws of a normal distribution, in standard deviations."""
 
 
 class LearningRates:
@@ -44,21 +53,39 @@ class LearningRates:
     def suggestion(self) -> float | None:
         """A third of the rate in the middle of the trough; None if the loss did not fall.
 
-        The trough begins where the smoothed loss has done 90 % of its fall, and ends where it is
+        It fell if it did so by 1 % and clearly more than single batches differ. The suggestion is
+        not below the first rate that was tried. The trough begins where the smoothed loss has done 90 % of its fall, and ends where it is
         lowest; its middle is the geometric mean of both rates.
         """
         trough = self._trough()
-        return None if trough is None else math.sqrt(math.prod(trough)) / _BELOW
+        if trough is None:
+            return None
+        return max(math.sqrt(math.prod(trough)) / _BELOW, self.learning_rates[0])
 
     def _trough(self) -> tuple[float, float] | None:
         """The rates where it begins and ends."""
         settled, rates = self.smoothed[self._settling:], self.learning_rates[self._settling:]
-        if not settled or settled[0] - min(settled) <= _NO_FALL * abs(settled[0]):
+        if not settled:
             return None
         lowest = min(settled)
+        fall = settled[0] - lowest
+        if fall <= max(_NO_FALL * abs(settled[0]), _CLEAR * self._noise(settled.index(lowest))):
+            return None
         enough = settled[0] - _DONE * (settled[0] - lowest)
         begins = next(rate for rate, loss in zip(rates, settled, strict=False) if loss <= enough)
         return begins, rates[settled.index(lowest)]
+
+    def _noise(self, lowest: int) -> float:
+        """The standard deviation of the running average, by what differs from loss to loss.
+
+        Only losses up to the lowest average, or some first ones, count, as those that explode are no noise. With
+        n = 1 / (1 - β), a running average of independent losses varies like a mean of 2 n - 1.
+        """
+        losses = self.losses[: self._settling + max(lowest, 2 * _FEW)]
+        if len(losses) < _FEW:
+            return 0.0
+        apart = median(abs(later - loss) for loss, later in pairwise(losses))
+        return apart / _STD / math.sqrt(2 * self._settling - 1)
 
     def plot(self, path: FilePath | None = None) -> Any:
         """Draws the losses over the rates, and the suggestion. Nothing of pyplot's is touched.
