@@ -475,3 +475,23 @@ def test_numbers_that_are_not_finite_are_no_fault_of_a_module():
     x[1, 2] = math.nan
     report = net(Linear(5), Tanh(), Linear(1)).check(x, Y)
     assert not report.passed and report.culprit.startswith("unknown, as the loss is nan")
+
+
+# ---- what rounding hides --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("layer", [
+    Linear, wrong_dx(Linear, without_bias),
+    wrong_dx(Linear, lambda layer, dx: layer.bias.grad.mul_(-3) is None or dx)],
+    ids=["right", "zero", "wrong"])
+def test_a_gradient_that_rounding_of_the_loss_hides_is_not_called_right(layer):
+    report = net(layer(2)).check(1e18 * X, numbers(6, 2, seed=1))
+    row = row_of(report, "bias")
+    assert row.result == "too small to tell" and not row.passed and not report.passed
+    assert row_of(report, "weight").result == "pass" and report.culprit == ""
+    assert "2 of 3 gradients are right." in str(report) and "Scale x and y down." in str(report)
+
+
+def test_a_gradient_of_zero_that_is_rounding_alone_is_right():
+    report = net(Linear(5), BatchNorm1d(), Linear(1)).check(X, Y)
+    assert report.passed and row_of(report, "0.bias").result == "pass"

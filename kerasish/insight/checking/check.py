@@ -8,7 +8,7 @@ import torch
 from kerasish.checks import check_count, check_positive
 from kerasish.differences import doubled
 from kerasish.insight.batch import ready_batch
-from kerasish.insight.checking.comparing import FAIL, PASS, Verdict, verdicts
+from kerasish.insight.checking.comparing import FAIL, HIDDEN, KINK, Verdict, verdicts
 from kerasish.insight.checking.culprit import culprit
 from kerasish.insight.checking.probes import WholeProbe
 from kerasish.insight.table import ruled
@@ -30,7 +30,7 @@ class CheckRow(NamedTuple):
     """"0.weight"; "x", "x[0]" or "x['a']" for inputs."""
     shape: tuple[int, ...]
     result: str
-    """"pass", "FAIL", "kink", or "frozen" for a parameter that is not trained."""
+    """"pass", "FAIL", "kink", "too small to tell", or "frozen" for what is not trained."""
     backward: float = 0.0
     """The derivative along a random direction through all elements, as backward gives it."""
     difference: float = 0.0
@@ -44,8 +44,8 @@ class CheckRow(NamedTuple):
 
     @property
     def passed(self) -> bool:
-        """Whether nothing is wrong with it."""
-        return self.result != FAIL
+        """Whether nothing is wrong with it; what is too small to tell proves nothing."""
+        return self.result not in (FAIL, HIDDEN)
 
 
 class CheckReport(NamedTuple):
@@ -53,11 +53,11 @@ class CheckReport(NamedTuple):
 
     rows: list[CheckRow]
     culprit: str = ""
-    """The first that is wrong on the way back, "3 ReLU(), dx"; empty if all is right."""
+    """The first that is wrong on the way back, "3 ReLU(), dx"; empty if none is."""
 
     @property
     def passed(self) -> bool:
-        """Whether no gradient is wrong."""
+        """Whether each gradient is right."""
         return all(row.passed for row in self.rows)
 
     def __str__(self) -> str:
@@ -66,11 +66,15 @@ class CheckReport(NamedTuple):
 
     def _conclusions(self) -> list[str]:
         checked = [row for row in self.rows if row.result != _FROZEN]
-        wrong = [row for row in checked if not row.passed]
-        told = [f"{len(checked) - len(wrong)} of {len(checked)} gradients are right."]
-        if wrong:
+        right = sum(row.passed for row in checked)
+        results = {row.result for row in checked}
+        told = [f"{right} of {len(checked)} gradients are right."]
+        if FAIL in results:
             told.append(f"First wrong on the way back: {self.culprit}.")
-        if any(row.result not in (FAIL, PASS, _FROZEN) for row in self.rows):
+        if HIDDEN in results:
+            told.append(f"{HIDDEN}: the loss is so large that its rounding hides what such a "
+                        "gradient does to it. Scale x and y down.")
+        if KINK in results:
             told.append("kink: here the function has one slope on each side, and no derivative; "
                         "backward is right close by.")
         return told
@@ -97,7 +101,7 @@ def check(
         probe = WholeProbe(copied, batch, seed)
         found = list(verdicts(probe, tolerance, elements, seed))
         rows = _rows(copied.module, found)
-        if all(row.passed for row in rows):
+        if all(row.result != FAIL for row in rows):
             return CheckReport(rows)
         if not math.isfinite(value := probe()):
             return CheckReport(rows, f"unknown, as the loss is {value}: there is nothing to "

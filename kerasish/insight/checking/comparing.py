@@ -1,6 +1,7 @@
 """A gradient against finite differences: along a random direction, at elements, and near kinks."""
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import NamedTuple
 
 import torch
@@ -18,14 +19,20 @@ _LEAST = 1e-300
 _ELSEWHERE = 3
 """Points that are tried beside a kink."""
 
-PASS, KINK, FAIL = "pass", "kink", "FAIL"
+_SEEN = 0.01
+"""A derivative that differences do not give to this share is not seen by them."""
+_FAR = (1e1, 1e4, 1e7, 1e10, 1e13)
+"""Steps that show a slope which rounding hides at the usual ones."""
+
+PASS, HIDDEN, KINK, FAIL = "pass", "too small to tell", "kink", "FAIL"
 
 
 class Comparison(NamedTuple):
     """A derivative twice: what backward gives, and what finite differences do."""
 
     result: str
-    """"pass", "FAIL", or "kink" where the function has no derivative, only one on each side."""
+    """"pass", "FAIL", "kink" where the function has no derivative, only one on each side, or "too
+    small to tell" where rounding hides it from differences."""
     backward: float
     difference: float
     error: float
@@ -48,7 +55,7 @@ class Verdict(NamedTuple):
     def result(self) -> str:
         """The worse one of both results."""
         results = {self.whole.result, self.worst.result if self.worst else PASS}
-        return next(each for each in (FAIL, KINK, PASS) if each in results)
+        return next(each for each in (FAIL, HIDDEN, KINK, PASS) if each in results)
 
 
 def verdicts(probe: Probe, tolerance: float, elements: int, seed: int) -> Iterator[Verdict]:
@@ -57,6 +64,9 @@ def verdicts(probe: Probe, tolerance: float, elements: int, seed: int) -> Iterat
     A kink counts as one only if backward is right at a point close by, where there is none.
     """
     found = list(_found(probe, tolerance, elements, seed))
+    hidden = [each.part for each in found if each.result == HIDDEN]
+    zeros = _zeros(probe, hidden, seed) if hidden else set()
+    found = [_cleared(each) if each.part.name in zeros else each for each in found]
     kinks = [each.part.name for each in found if each.result == KINK]
     refuted = _refuted(probe, kinks, tolerance, elements, seed) if kinks else set()
     for each in found:
@@ -90,6 +100,27 @@ def _refuted(
     return left | wrong
 
 
+def _zeros(probe: Probe, parts: list[Part], seed: int) -> set[str]:
+    """Those whose gradient is 0 but for rounding: close by it is another one altogether."""
+    zeros = set[str]()
+    for attempt in range(1, 1 + _ELSEWHERE):
+        with probe.elsewhere(seed + attempt):
+            close_by = {each.name: _flat_gradient(each) for each in probe.parts()}
+        for part in parts:
+            gradient = _flat_gradient(part)
+            if float((close_by[part.name] - gradient).norm()) > 0.1 * float(gradient.norm()):
+                zeros.add(part.name)
+    return zeros
+
+
+def _cleared(found: Verdict) -> Verdict:
+    """The same with nothing hidden."""
+    whole, worst = (each._replace(result=PASS) if each and each.result == HIDDEN else each
+                    for each in (found.whole, found.worst))
+    assert whole is not None
+    return found._replace(whole=whole, worst=worst)
+
+
 class _Comparer:
     """Compares the gradient of one tensor.
 
@@ -120,10 +151,12 @@ class _Comparer:
         direction = self._direction()
         size = float(self.gradient.norm()) / self.count**0.5
         whole = self._compared(slice(0, self.count), direction, size)
+        if whole.backward == whole.difference == 0 and self._has_hidden_slope(direction):
+            whole = whole._replace(result=HIDDEN)
         if whole.result == FAIL:
             self.chosen.append(self._worst(direction))
         seen = [self._at(index) for index in dict.fromkeys(self.chosen)]
-        ranks = {PASS: 0, KINK: 1, FAIL: 2}
+        ranks = {PASS: 0, HIDDEN: 1, KINK: 2, FAIL: 3}
         worst = max(seen, key=lambda each: (ranks[each.result], each.error), default=None)
         return Verdict(self.part, whole, worst)
 
@@ -156,9 +189,18 @@ class _Comparer:
             error = abs(difference - backward)
             share = error / (max(size, abs(difference)) + noise / self.tolerance)
             if share <= self.tolerance:
-                return Comparison(PASS, backward, difference, share)
+                unseen = error > _SEEN * max(size, abs(difference))
+                return Comparison(HIDDEN if unseen else PASS, backward, difference, share)
         result = KINK if len(bends) > 1 and _is_kink(bends, error) else FAIL
         return Comparison(result, backward, difference, share)
+
+    def _has_hidden_slope(self, by: Tensor) -> bool:
+        """Whether far steps agree on a slope that is too small for the usual ones to see."""
+        slopes = [(moved(self.probe, self.values, by, step)
+                   - moved(self.probe, self.values, by, -step)) / (2 * step) for step in _FAR]
+        hiding = self._noise(_STEPS[0] * max(1.0, float(self.values.abs().amax())))
+        return any(0 < abs(slope) < hiding and abs(slope - further) <= _SEEN * abs(slope)
+                   for slope, further in pairwise(slopes))
 
     def _noise(self, step: float) -> float:
         """What rounding does to a difference; a sum of squares is rounded as its roots are."""
