@@ -2,8 +2,25 @@
 
 from typing import Any
 
+from kerasish.compiling import Compilable
 from kerasish.plan import one_batch
 from kerasish.stepping import Outcome
+
+
+def require_model(who: str, model: Any) -> None:
+    """Refuses what is no compiled model, in the name of a function that is given one.
+
+    Raises: TypeError for what is no Model; RuntimeError before compile.
+    """
+    if not isinstance(model, Compilable):
+        shape = getattr(model, "shape", None)
+        of_shape = "" if shape is None else f" of shape {tuple(shape)}"
+        raise TypeError(f"{who}(model) expects a Model; got a {type(model).__name__}{of_shape}. "
+                        f"Write {who}(model, x, y).")
+    if not model.compiled:
+        raise RuntimeError(
+            f"{who}(model) expects a compiled model; got one without optimizer and loss. "
+            "Call model.compile(optimizer='sgd', loss='mse') first.")
 
 
 def ready_batch(model: Any, who: str, x: Any, y: Any, sample_weight: Any = None) -> Any:

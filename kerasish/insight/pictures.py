@@ -9,6 +9,7 @@ from torch import Tensor
 from kerasish.checks import check_count
 from kerasish.data import as_tensor
 from kerasish.endings import endings
+from kerasish.insight.batch import require_model
 from kerasish.insight.twin import twin
 from kerasish.losses.several import OutputLosses
 from kerasish.metrics.reading import Reading
@@ -44,6 +45,7 @@ def plot_confusion_matrix(
     Returns: a `matplotlib.figure.Figure`.
     """
     who = "plot_confusion_matrix"
+    require_model(who, model)
     with twin(model) as copied:
         answers = _Answers(copied, who, x, y, batch_size)
     size, cells = answers.classes, answers.true * answers.classes + answers.taken
@@ -76,6 +78,7 @@ def plot_decision_boundary(
     Returns: a `matplotlib.figure.Figure`.
     """
     who = "plot_decision_boundary"
+    require_model(who, model)
     points = as_tensor(f"{who}(x)", x)
     if points.dim() != 2 or points.shape[1] != 2 or not len(points):
         raise ValueError(f"{who}(x) expects samples of two features, (N, 2); got shape "
@@ -115,7 +118,6 @@ class _Answers:
     def __init__(
         self, model: Any, who: str, x: Any, y: Any, batch_size: int | None = None
     ) -> None:
-        model._require_compiled(who)
         if isinstance(model.loss, OutputLosses):
             raise ValueError(f"{who}(model) expects a model with one output; got one with "
                              f"{model.loss.keys}. Make a Model of the part that answers.")

@@ -52,6 +52,10 @@ class SampleNorms:
         order = np.argsort(-_comparable(self.total), kind="stable")
         return [int(sample) for sample in order[:count]]
 
+    def __repr__(self) -> str:
+        return (f"<SampleNorms of {len(self.total)} samples: largest "
+                f"{_comparable(self.total).max(initial=0.0):.4g}>")
+
     def __str__(self) -> str:
         energy = np.square(self.total)
         known = np.isfinite(energy)

@@ -100,6 +100,11 @@ def test_the_largest_size_within_a_budget_is_exact() -> None:
         assert find_batch_size(model, X, Y, budget=budget - 1).largest == largest - 1
 
 
+def test_a_budget_may_have_a_unit() -> None:
+    found = find_batch_size(compiled(Linear(3, 64), Tanh(), Linear(64, 1)), X, Y, budget="20 kB")
+    assert found.budget == 20_000 and found.largest < 32
+
+
 def test_a_budget_is_kept_while_it_is_looked_for() -> None:
     spy = Bounded(1000)
     model = compiled(Linear(3, 64), spy, Linear(64, 1))
@@ -275,8 +280,8 @@ def test_several_inputs_and_weights() -> None:
 
 
 @pytest.mark.parametrize(("changes", "message"), [
-    ({"budget": 0}, r"find_batch_size\(budget\) expects a whole number of at least 1; got 0"),
-    ({"budget": "1 GB"}, r"find_batch_size\(budget\) expects a whole number .*; got '1 GB'"),
+    ({"budget": 0}, r"find_batch_size\(budget\) expects one byte or more; got 0"),
+    ({"budget": "8gb"}, r"find_batch_size\(budget\) expects a unit .*; got 'gb'. .*'GB'"),
     ({"most": 0}, r"find_batch_size\(most\) expects a whole number of at least 1; got 0"),
     ({"y": None}, r"find_batch_size\(y\) expects targets"),
     ({"x": X[:3]}, r"find_batch_size\(x, y\) expects as many samples"),
@@ -295,7 +300,7 @@ def test_most_below_what_a_module_needs_is_refused() -> None:
 
 
 def test_a_model_that_is_not_compiled_is_refused() -> None:
-    with pytest.raises(RuntimeError, match=r"Model.find_batch_size expects a compiled model"):
+    with pytest.raises(RuntimeError, match=r"^find_batch_size\(model\) expects a compiled"):
         find_batch_size(Model(Linear(1), device="cpu"), X, Y)
 
 

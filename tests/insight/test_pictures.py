@@ -8,7 +8,7 @@ import pytest
 import torch
 from sklearn.metrics import confusion_matrix
 
-from kerasish import Model
+from kerasish import Model, find_batch_size, lr_find
 from kerasish.insight import plot_confusion_matrix, plot_decision_boundary
 from kerasish.layers import Dropout, Identity, Linear, Tanh
 from kerasish.losses import CrossEntropy
@@ -195,6 +195,18 @@ X, Y = torch.randn(6, 2), torch.arange(6) % 2
 def test_what_they_refuse(draw, make, x, y, more, message):
     with pytest.raises((ValueError, RuntimeError), match=message):
         draw(make(), x, y, **more)
+
+
+@pytest.mark.parametrize("call", [lr_find, find_batch_size, plot_confusion_matrix,
+                                  plot_decision_boundary])
+@pytest.mark.parametrize(("given", "what"), [
+    ((X, Y), r"Tensor of shape \(6, 2\)"), ((Linear(3), X, Y), "Linear"), (([[1.0]], Y), "list")])
+def test_what_is_no_model_is_refused_at_the_door(call, given, what):
+    filled = (*given, None)[:3]
+    name = call.__name__
+    with pytest.raises(TypeError, match=rf"^{name}\(model\) expects a Model; got a {what}\. "
+                                        rf"Write {name}\(model, x, y\)\.$"):
+        call(*filled)
 
 
 def test_without_matplotlib_they_say_what_to_install():

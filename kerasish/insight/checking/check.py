@@ -60,6 +60,10 @@ class CheckReport(NamedTuple):
         """Whether each gradient is right."""
         return all(row.passed for row in self.rows)
 
+    def __repr__(self) -> str:
+        right = sum(row.passed for row in self.rows)
+        return f"<CheckReport of {len(self.rows)} rows: {right} passed>"
+
     def __str__(self) -> str:
         lines = ruled([[_HEAD], [*map(_cells, self.rows)], []], _LONGEST)
         return "\n".join([*lines, *self._conclusions()])

@@ -1,12 +1,13 @@
 """A batch explained: as data, as text, and as a page that needs nothing else."""
 
+import os
 from collections.abc import Mapping
 from html import escape
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from kerasish.insight.table import wrapped
-from kerasish.saving.errors import FilePath
+from kerasish.saving.errors import FilePath, check_path
 from kerasish.saving.writing import write_whole
 
 FORWARD, LOSS, BACKWARD = "forward", "loss", "backward"
@@ -57,13 +58,22 @@ class Explanation(NamedTuple):
     def to_html(self, path: FilePath) -> None:
         """Writes a page that needs no other file; the file is there whole or not at all.
 
-        Raises: OSError when the system cannot do it.
+        Raises: ValueError for a name that does not end in .html or .htm; OSError when the system
+        cannot do it.
         """
+        name = check_path("Explanation.to_html(path)", path, "step.html")
+        stem, suffix = os.path.splitext(name)
+        if suffix.lower() not in (".html", ".htm"):
+            raise ValueError(f"Explanation.to_html(path) expects a name that ends in .html; got "
+                             f"{name!r}. Write {stem + '.html'!r}: browsers show it.")
         page = ("<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
                 "<meta name=\"viewport\" content=\"width=device-width\">"
                 "<title>One batch, forth and back</title></head>"
                 f"<body style=\"margin:0\">{self._repr_html_()}</body></html>\n")
-        write_whole(path, [page.encode()])
+        write_whole(name, [page.encode()])
+
+    def __repr__(self) -> str:
+        return f"<Explanation of {len(self.steps)} steps>"
 
     def __str__(self) -> str:
         lines: list[str] = []

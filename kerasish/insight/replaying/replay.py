@@ -43,6 +43,10 @@ class Replay:
         self.found: tuple[str, str] | None = step["first"]
         self.first = next((each for each in steps if each.not_finite), None)
 
+    def __repr__(self) -> str:
+        found = f"first not finite: {self.first.words}" if self.first else "all finite"
+        return f"<Replay of step {self.step}: {found}>"
+
     def __str__(self) -> str:
         cells = [_HEAD, *(_cells(each, each is self.first) for each in self.steps)]
         return "\n".join([

@@ -8,11 +8,12 @@ import torch
 
 from kerasish.checks import check_count
 from kerasish.data import Arrays, ArraySource, Batch
-from kerasish.insight.batch import train_step
+from kerasish.insight.batch import require_model, train_step
 from kerasish.insight.live import Live, held_by
 from kerasish.insight.profiling.stopwatch import clock_of
 from kerasish.insight.table import in_units, ruled, wrapped
 from kerasish.insight.twin import twin
+from kerasish.insight.units import in_bytes
 from kerasish.module import Module
 from kerasish.progress import counted
 from kerasish.training import mode
@@ -109,7 +110,7 @@ def find_batch_size(
     y: Any = None,
     sample_weight: Any = None,
     *,
-    budget: int | None = None,
+    budget: Any = None,
     most: int | None = None,
 ) -> BatchSizes:
     """Measures training steps with batches of 1, 2, 4 … samples, and suggests a size.
@@ -135,7 +136,8 @@ def find_batch_size(
         x: samples, an array or several in a tuple or dict; repeated for batches of more than these.
         y: their targets.
         sample_weight: one weight a sample.
-        budget: bytes that a step may take, above 0; None is what there is.
+        budget: what a step may take: "8GB" (8 · 10⁹ bytes), "8 GiB" (8 · 2³⁰) or a number of
+            bytes; None is what there is.
         most: the largest size to try, 1 or more; None is the number of samples, 4096 at most.
 
     Example:
@@ -149,18 +151,17 @@ def find_batch_size(
         ([1, 2, 4, 8, 16], 37)
     """
     who = "find_batch_size"
-    if budget is not None:
-        check_count(f"{who}(budget)", budget, 1, "1_000_000_000 is 1 GB, for instance.")
+    require_model(who, model)
+    room = None if budget is None else in_bytes(f"{who}(budget)", budget)
     if most is not None:
         check_count(f"{who}(most)", most, 1, "None is as many as there are samples.")
-    model._require_compiled(who)
     with twin(model) as copied:
         arrays = Arrays(x, y, sample_weight, who)
         copied._make_ready(who, ArraySource(arrays, max(1, len(arrays)), who=who))
-        search = _Search(copied, arrays, budget)
+        search = _Search(copied, arrays, room)
         sizes = search.sizes(search.checked(most))
         rows = sorted(counted(sizes, "Batch sizes"))
-        return BatchSizes(rows, len(arrays), budget, search.too_large)
+        return BatchSizes(rows, len(arrays), room, search.too_large)
 
 
 class _Search:

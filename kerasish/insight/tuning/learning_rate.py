@@ -10,7 +10,7 @@ import torch
 
 from kerasish.checks import check_count, check_positive, check_share
 from kerasish.data import Source, source_of
-from kerasish.insight.batch import train_step
+from kerasish.insight.batch import require_model, train_step
 from kerasish.insight.twin import twin
 from kerasish.plots import save_picture, sweep
 from kerasish.progress import counted
@@ -54,8 +54,8 @@ class LearningRates:
         """A third of the rate in the middle of the trough; None if the loss did not fall.
 
         It fell if it did so by 1 % and clearly more than single batches differ. The suggestion is
-        not below the first rate that was tried. The trough begins where the smoothed loss has done 90 % of its fall, and ends where it is
-        lowest; its middle is the geometric mean of both rates.
+        not below the first rate that was tried. The trough begins where the smoothed loss has done
+        90 % of its fall, and ends where it is lowest; its middle is the geometric mean of both.
         """
         trough = self._trough()
         if trough is None:
@@ -78,8 +78,9 @@ class LearningRates:
     def _noise(self, lowest: int) -> float:
         """The standard deviation of the running average, by what differs from loss to loss.
 
-        Only losses up to the lowest average, or some first ones, count, as those that explode are no noise. With
-        n = 1 / (1 - β), a running average of independent losses varies like a mean of 2 n - 1.
+        Only losses up to the lowest average, or some first ones, count: those that explode are no
+        noise. With n = 1 / (1 - β), a running average of independent losses varies like a mean of
+        2 n - 1.
         """
         losses = self.losses[: self._settling + max(lowest, 2 * _FEW)]
         if len(losses) < _FEW:
@@ -178,6 +179,7 @@ def lr_find(
         True
         >>> model.optimizer.learning_rate = found.suggestion
     """
+    require_model("lr_find", model)
     start = check_positive("lr_find(start_lr)", start_lr)
     end = check_positive("lr_find(end_lr)", end_lr)
     if end <= start:
@@ -185,7 +187,6 @@ def lr_find(
                          f"{end:g}. 10.0 is a usual end.")
     steps = check_count("lr_find(num_steps)", num_steps, 20, "200 are usual.")
     smoothing = check_share("lr_find(smoothing)", smoothing)
-    model._require_compiled("lr_find")
     rates = [start * (end / start) ** (step / (steps - 1)) for step in range(steps)]
     with twin(model) as copied:
         source = source_of(x, y, sample_weight, who="lr_find", batch_size=batch_size,
