@@ -89,7 +89,8 @@ class Histograms(Page):
         update.stop()
 
     def _shot(self, update: Update) -> Shot:
-        trained = [each for each in self._stretches if each.parameter.trainable]
+        seen = update.trained
+        trained = [each for each in self._stretches if each.parameter in seen]
         weights = [flat.data.clone() for flat in update.optimizer.flats]
         return Shot(self.epochs, time.time(), self.model.optimizer.learning_rate, self._stretches,
                     trained, weights, update.step, self._outputs.sizes, self._outputs.values)

@@ -4,12 +4,14 @@ Nothing of it is read from the device within the step, and the other steps cost 
 """
 
 import math
+from itertools import compress
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from kerasish.differentiable import is_saving
+from kerasish.parameter import Parameter
 from kerasish.trees import leaves, mapped
 from kerasish.watching import Place, Watch
 
@@ -90,6 +92,13 @@ class Update:
 
     def __init__(self, optimizer: Any) -> None:
         self.optimizer = optimizer
+        self.trainable: list[bool] = []
+        """Whether it trained each of the optimizer's parameters: this may change in the epoch."""
+
+    @property
+    def trained(self) -> set[Parameter]:
+        """The parameters that it trained."""
+        return set(compress(self.optimizer.parameters, self.trainable))
 
     def start(self) -> None:
         """Looks at the next update, once."""
@@ -105,11 +114,13 @@ class Update:
 
     def state_dict(self) -> dict[str, Any]:
         """What was seen, for checkpoints; nothing if nothing was."""
-        return {} if self.step is None else {"step": copied(self.step)}
+        if self.step is None:
+            return {}
+        return {"step": copied(self.step), "trainable": list(self.trainable)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Takes it back."""
-        self.step = Step(*state["step"])
+        self.step, self.trainable = Step(*state["step"]), list(state["trainable"])
 
 
 class _Observed:
@@ -131,10 +142,11 @@ class _Observed:
         flats, rows = self.optimizer.flats, self.optimizer.gathered_rows
         gradients = [flat.grad / rows if rows else flat.grad.clone() for flat in flats]
         before = [flat.data.clone() for flat in flats]
+        trainable = [parameter.trainable for parameter in self.optimizer.parameters]
         self.optimizer._advance()
         moved = [flat.data - w for flat, w in zip(flats, before, strict=True)]
         for each in by:
-            each.step = Step(gradients, before, moved)
+            each.step, each.trainable = Step(gradients, before, moved), trainable
 
 
 def copied(tree: Any) -> Any:

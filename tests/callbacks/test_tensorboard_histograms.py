@@ -224,6 +224,30 @@ def test_frozen_parameters_have_no_gradient(tmp_path: Path) -> None:
     assert "2/learning_rate" not in found
 
 
+@pytest.mark.parametrize("hook", ["on_train_batch_end", "on_epoch_end"])
+@pytest.mark.parametrize("accumulated", [None, 2])
+def test_what_is_frozen_or_thawed_after_the_step_is_as_it_was_in_it(
+    hook: str, accumulated, tmp_path: Path
+) -> None:
+    model = net(SGD(0.1, gradient_accumulation_steps=accumulated))
+    model.build((2,))
+    first, _, last = model.module.layers
+    last.trainable = False
+
+    class Turns(Callback):
+        def turn(self, when: int, *_: object) -> None:
+            if when == (0 if hook == "on_epoch_end" else 1):
+                first.trainable, last.trainable = False, True
+
+    setattr(Turns, hook, Turns.turn)
+    fit(model, Turns(), TensorBoard(tmp_path, 1))
+    found = read(tmp_path)
+    of_first, of_last = ([*found[f"{path}.weight/gradient/histogram"]] for path in (0, 2))
+    assert (of_first, of_last) == ([0], [1])
+    assert [*found["0/gradient_norm"]] == [0] and [*found["2/gradient_norm"]] == [1]
+    assert found["0/gradient_norm"][0] > 0 and found["2/gradient_norm"][1] > 0
+
+
 def test_a_net_with_nothing_to_train_has_weights_and_outputs(tmp_path: Path) -> None:
     model = net()
     model.build((2,))
