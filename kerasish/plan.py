@@ -15,6 +15,7 @@ from kerasish.data import (
     argument,
     check_batch_size,
     class_weights,
+    is_arrays,
     source_of,
 )
 from kerasish.losses import Loss
@@ -230,6 +231,9 @@ def one_batch(who: str, x: Any, y: Any = None, sample_weight: Any = None) -> Arr
 
     Raises: ValueError or TypeError in the name of who asks.
     """
+    if not is_arrays(x):
+        raise TypeError(f"{argument(who, 'x')} expects one batch, as an array or a tensor; got "
+                        f"{type(x).__name__}. Take one out of it: x, y = next(iter(batches)).")
     arrays = Arrays(x, y, sample_weight, who)
     return ArraySource(arrays, max(1, len(arrays)), who=who)
 

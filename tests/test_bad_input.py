@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 import torch
+from torch.utils.data import DataLoader, TensorDataset
 
 from kerasish import Model
 from kerasish.callbacks import Callback, EarlyStopping, TensorBoard
@@ -368,6 +369,27 @@ def test_a_loss_that_does_not_fit_the_last_module_names_both_fixes(last, loss, f
         model.compile(optimizer="sgd", loss=loss)
     assert all(fix in str(caught.value) for fix in fixes) and repr(last) in str(caught.value)
     assert not model.compiled
+
+
+# ---- methods of one batch -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("batches", [
+    DataLoader(TensorDataset(*data()), batch_size=5), TensorDataset(*data()), [data(), data()],
+    iter([data()]),
+], ids=lambda batches: type(batches).__name__)  # fmt: skip
+@pytest.mark.parametrize("method", [
+    "train_on_batch", "test_on_batch", "predict_on_batch", "check", "explain", "profile",
+])  # fmt: skip
+def test_methods_of_one_batch_refuse_what_brings_several(method: str, batches) -> None:
+    model = trained()
+    before = state(model)
+    with pytest.raises(TypeError) as caught:
+        getattr(model, method)(batches)
+    message = str(caught.value)
+    assert message.startswith(f"{method}(x) expects one batch"), message
+    assert type(batches).__name__ in message and "next(iter(batches))" in message
+    assert state(model) == before
 
 
 # ---- callbacks' own arguments -------------------------------------------------------------------

@@ -1,7 +1,7 @@
 """Turns whatever holds samples into batches."""
 
 from kerasish.data.arrays import Arrays, Batch
-from kerasish.data.choosing import check_batch_size, source_of
+from kerasish.data.choosing import check_batch_size, is_arrays, source_of
 from kerasish.data.class_weights import class_weights
 from kerasish.data.convert import argument, as_tensor, as_tensors
 from kerasish.data.loaders import LoaderSource
@@ -9,4 +9,5 @@ from kerasish.data.sources import ArraySource, Source
 from kerasish.data.streams import StreamSource
 
 __all__ = ["ArraySource", "Arrays", "Batch", "LoaderSource", "Source", "StreamSource", "argument",
-           "as_tensor", "as_tensors", "check_batch_size", "class_weights", "source_of"]
+           "as_tensor", "as_tensors", "check_batch_size", "class_weights", "is_arrays",
+           "source_of"]

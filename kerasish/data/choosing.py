@@ -34,7 +34,7 @@ def source_of(
         2
     """
     size = check_batch_size(argument(who, "batch_size"), batch_size)
-    if _is_arrays(x):
+    if is_arrays(x):
         return ArraySource(Arrays(x, y, sample_weight, who), size, seed, shuffle, who)
     for name, value in (("y", y), ("sample_weight", sample_weight)):
         if value is not None:
@@ -72,7 +72,7 @@ def _stream(x: Any, who: str) -> StreamSource:
                     f"{type(x).__name__}. Give it an array, for instance.")
 
 
-def _is_arrays(x: Any) -> bool:
+def is_arrays(x: Any) -> bool:
     """Whether these are the samples themselves."""
     if isinstance(x, list) and x and all(_is_batch(each) for each in x):
         return False
