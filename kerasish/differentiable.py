@@ -52,7 +52,7 @@ class Differentiable(Configured):
 
     def save_for_backward(self, *tensors: Any) -> None:
         """Keeps tensors for the matching backward; nothing inside `with module.inference():`."""
-        if is_saving():
+        if _saving.get():
             self._saved.append(tensors)
 
     def forget(self) -> None:
@@ -64,9 +64,10 @@ class Differentiable(Configured):
 
         Raises: RuntimeError if there is no forward left to go back through.
         """
-        if not self._saved:
+        try:
+            return self._saved.pop()
+        except IndexError:
             raise RuntimeError(
                 f"{self!r}.backward() has no forward to go back through. Call forward first, "
                 "outside `with module.inference():`, and then backward once."
-            )
-        return self._saved.pop()
+            ) from None

@@ -5,9 +5,11 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-_FEW_ROWS = 64
-"""Up to here one product with ones is the fastest sum over rows, and as exact; beyond, torch's
-pairwise sum has the smaller rounding error."""
+_FEW_ROWS = 512
+"""Up to here one product with ones is the fastest sum over rows, and as exact as the product that
+gives the weight its gradient; beyond, torch's pairwise sum has the smaller rounding error."""
+_COUNTS = 8
+"""Numbers of rows that ones are kept for: a batch, a last one that is smaller, and some more."""
 
 
 _HUNG = ("regularizer", "constraint", "learning_rate_multiplier")
@@ -100,6 +102,8 @@ class Parameter:
             return
         ones = self._ones.get(count)
         if ones is None:
+            if len(self._ones) == _COUNTS:
+                self._ones.clear()
             with torch.inference_mode(False):
                 ones = self._ones[count] = self.data.new_ones(count)
         self.grad.addmv_(rows_t, ones)

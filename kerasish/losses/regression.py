@@ -5,6 +5,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from kerasish.losses.factors import factor
 from kerasish.losses.loss import Loss
 from kerasish.shapes import alike
 
@@ -38,16 +39,18 @@ class MSE(Loss):
         error = torch.sub(y_pred, alike(self, y_pred, y_true))
         if sample_weight is None:
             share = 1.0 if self.reduction == "sum" else (error.numel() or 1) ** -0.5
-            line = error.mul_(share).reshape(-1)  # now its square is the mean
-            self.save_for_backward(error, share)
+            if share != 1.0:
+                error.mul_(factor(share, error.dtype))  # now its square is the mean
+            self.save_for_backward(error, 2 * share)
+            line = error.reshape(-1)
             return torch.dot(line, line)
         weighted = error * self.shares(sample_weight, error)
-        self.save_for_backward(weighted, 1.0)
+        self.save_for_backward(weighted, 2.0)
         return torch.dot(error.reshape(-1), weighted.reshape(-1))
 
     def backward(self) -> Tensor:
         weighted, share = self.saved_tensors()
-        dy: Tensor = weighted.mul_(2 * share)
+        dy: Tensor = weighted.mul_(factor(share, weighted.dtype))
         return dy
 
 

@@ -1,7 +1,7 @@
 """The contract of metrics: sums stay on the device and are read only when somebody looks."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import torch
@@ -129,6 +129,11 @@ class Mean(Metric):
         self._total = zeros_on(mean) if self._total is None else self._total
         self._total.add_(mean, alpha=count)
         self._count += count
+
+    def add_all(self, means: Sequence[Tensor], count: int) -> None:
+        """Takes in several means, each of so many samples, at the cost of a few."""
+        self.add(torch.stack(list(means)).sum(dtype=torch.float64), count)
+        self._count += count * (len(means) - 1)
 
     def _take(self, total: Tensor, weight: Tensor | None, count: int) -> None:
         self._total = zeros_on(total) if self._total is None else self._total

@@ -16,6 +16,8 @@ from kerasish.types import Device
 _BLOCK, _BLOCK_BATCHES = 4096, 256
 """Small batches are held until so many predictions, or batches, have come together: a metric costs
 several operations, which on a batch of one is as much as the layers do."""
+_LOSSES = 64
+"""Losses that are held before they are added up: one stack costs less than so many additions."""
 
 
 class Scores:
@@ -41,6 +43,8 @@ class Scores:
         self._others = {name: metric for name, metric in metrics.items() if name not in self._quick}
         self._held: list[tuple[Any, Any, Any]] = []
         self._held_size = 0
+        self._held_losses: list[Tensor] = []
+        self._rows = 0
         self._answered: dict[str, None] = {}
         self.names = self._names_with({})
         """Of the loss, of its parts and of the metrics, in the order of logs; or of the values that
@@ -58,7 +62,9 @@ class Scores:
         """Forgets all batches."""
         self.updates += 1
         self.forget()
-        self._answer({})
+        self._held_losses, self._rows = [], 0
+        if self._answered:
+            self._answer({})
         for metric in (*self.losses.values(), *self.metrics.values()):
             metric.reset()
 
@@ -74,11 +80,17 @@ class Scores:
         sample_weight: Any,
         parts: Mapping[str, Tensor] = MappingProxyType({}),
     ) -> None:
-        """Takes in one batch; reads nothing back from the device."""
+        """Takes in one batch; reads nothing back from the device.
+
+        The loss is a tensor of this batch's own: it is read later.
+        """
         self.updates += 1
         is_single = isinstance(y_pred, Tensor)
         size = y_pred.shape[0] if is_single else batch_size(y_pred)
-        self._loss.add(loss, size)
+        if size != self._rows or len(self._held_losses) == _LOSSES:
+            self._add_losses(self._loss)
+            self._held_losses, self._rows = [], size
+        self._held_losses.append(loss)
         for name, part in parts.items():
             self.losses[name].add(part, size)
         for name, metric in self._others.items():
@@ -90,7 +102,12 @@ class Scores:
             self._held_size += sum(part.numel() for part in leaves(kept))
             if self._held_size >= _BLOCK or len(self._held) >= _BLOCK_BATCHES:
                 self._take_in(self._quick)
-                self.forget()
+                self._held, self._held_size = [], 0
+
+    def _add_losses(self, mean: Mean) -> None:
+        """Adds up the losses that are held, each the mean over so many rows."""
+        if self._held_losses:
+            mean.add_all(self._held_losses, self._rows)
 
     def add(self, values: Mapping[str, Tensor], size: int) -> None:
         """Takes in the values of a step that says by itself what the logs are to show."""
@@ -126,14 +143,20 @@ class Scores:
         """
         everything = self.losses | self.metrics
         wanted = {name: everything[name] for name in self.names if names is None or name in names}
-        copies = {name: copy.deepcopy(metric) for name, metric in wanted.items()
-                  if self._held and name in self._quick}
+        copies: dict[str, Metric] = {
+            name: copy.deepcopy(metric) for name, metric in wanted.items()
+            if self._held and name in self._quick}
         self._take_in(copies)
+        if self._held_losses and "loss" in wanted:
+            copies["loss"] = loss = copy.deepcopy(self._loss)
+            self._add_losses(loss)
         return {name: metric.result() for name, metric in (wanted | copies).items()}
 
     def final_results(self) -> dict[str, float]:
         """The values over all batches, after which there are no others until `reset`."""
         self._take_in(self._quick)
+        self._add_losses(self._loss)
+        self._held_losses = []
         self.forget()
         return self.results()
 
@@ -147,7 +170,8 @@ class Scores:
         everything = self.losses | self.metrics
         return {"sums": {name: everything[name].state_dict() for name in self.names},
                 "answered": list(self._answered),
-                "sizes": sizes, "held": copied("Scores.held", held)}
+                "sizes": sizes, "held": copied("Scores.held", held),
+                "losses": copied("Scores.losses", self._held_losses), "rows": self._rows}
 
     def load_state_dict(self, state: Mapping[str, Any], device: Device | None = None) -> None:
         """Takes a state back: what follows is the same to the bit, held batches included.
@@ -168,6 +192,8 @@ class Scores:
             everything[name].load_state_dict(sums[name], device)
         self.updates += 1
         self.forget()
+        self._held_losses = copied("Scores.losses", state["losses"], device)
+        self._rows = state["rows"]
         if state["sizes"]:
             held = copied("Scores.held", state["held"], device)
             parts = (_cut(part, state["sizes"]) for part in held)

@@ -76,54 +76,52 @@ def bare_kernels(x, y, batch_size: int, epochs: int) -> Run:
     addmm, mm, relu_, tanh_, dot, sub = (
         torch.addmm, torch.mm, torch.relu_, torch.tanh_, torch.dot, torch.sub
     )
-    relu_back = torch.ops.aten.threshold_backward.default
-    tanh_back = torch.ops.aten.tanh_backward.default
+    relu_back = torch.ops.aten.threshold_backward.default._op
+    tanh_back = torch.ops.aten.tanh_backward.default._op
     total = torch.zeros((), dtype=torch.float64)
-    ones = {rows: torch.ones(rows) for rows in {batch_size, len(x) % batch_size} if rows <= 64}
-
-    def add_rows(bias_gradient, dy, dy_t) -> None:
-        rows = dy.shape[0]
-        if rows <= 64:
-            bias_gradient.addmv_(dy_t, ones[rows])
-        else:
-            bias_gradient.add_(dy.sum(0))
+    sizes_of_batches = {batch_size, len(x) % batch_size or batch_size}
+    all_ones = {rows: torch.ones(rows) for rows in sizes_of_batches}
+    shares = {rows: torch.tensor(rows ** -0.5) for rows in sizes_of_batches}
+    twice = {rows: torch.tensor(2 * rows ** -0.5) for rows in sizes_of_batches}
 
     def epoch() -> None:
         order = torch.randperm(len(x))
-        total.zero_()
+        losses = []
         for xb, yb in zip(x[order].split(batch_size), y[order].split(batch_size), strict=True):
             y1 = relu_(addmm(b1, xb, t1))
             y2 = relu_(addmm(b2, y1, t2))
             y3 = tanh_(addmm(b3, y2, t3))
             y4 = tanh_(addmm(b4, y3, t4))
+            rows = xb.shape[0]
+            ones = all_ones[rows]
             error = sub(y4, yb)
-            share = error.numel() ** -0.5
-            line = error.mul_(share).reshape(-1)
-            total.add_(dot(line, line), alpha=xb.shape[0])
-            d = tanh_back(error.mul_(2 * share), y4)
+            line = error.mul_(shares[rows]).reshape(-1)
+            losses.append(dot(line, line))
+            d = tanh_back(error.mul_(twice[rows]), y4)
             d_t = d.t()
             gw4.addmm_(d_t, y3)
-            add_rows(gb4, d, d_t)
+            gb4.addmv_(d_t, ones)
             d = tanh_back(mm(d, w4), y3)
             d_t = d.t()
             gw3.addmm_(d_t, y2)
-            add_rows(gb3, d, d_t)
+            gb3.addmv_(d_t, ones)
             d = relu_back(mm(d, w3), y2, 0)
             d_t = d.t()
             gw2.addmm_(d_t, y1)
-            add_rows(gb2, d, d_t)
+            gb2.addmv_(d_t, ones)
             d = relu_back(mm(d, w2), y1, 0)
             d_t = d.t()
             gw1.addmm_(d_t, xb)
-            add_rows(gb1, d, d_t)
+            gb1.addmv_(d_t, ones)
             flat.add_(gradient, alpha=-RATE)
             gradient.zero_()
+        total.copy_(torch.stack(losses).sum(dtype=torch.float64))
 
     def run() -> float:
         with torch.inference_mode():
             for _ in range(epochs):
                 epoch()
-        return float(total) / len(x)
+        return float(total) / -(-len(x) // batch_size)
 
     return run
 

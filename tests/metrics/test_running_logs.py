@@ -91,3 +91,38 @@ def test_batches_that_are_held_can_be_forgotten() -> None:
     assert not scores._held and scores.results()["loss"] == 1.0
     add(scores, 5)
     assert scores.results()["mae"] == 5.0
+
+
+LOSSES = torch.rand(200, generator=torch.Generator().manual_seed(0))
+ROWS = [32] * 150 + [7] * 49 + [1]
+
+
+def take(scores: Scores, start: int, stop: int, look: bool = False) -> None:
+    for k in range(start, stop):
+        y = torch.zeros(ROWS[k], 1)
+        scores.update(LOSSES[k], y, y, None)
+        if look:
+            scores.results()
+
+
+def test_losses_of_many_batches_are_weighed_by_their_rows() -> None:
+    scores = Scores({})
+    take(scores, 0, 200)
+    rows = torch.tensor(ROWS, dtype=torch.float64)
+    mean = float((LOSSES.double() * rows).sum() / rows.sum())
+    assert scores.results()["loss"] == pytest.approx(mean, rel=1e-14)
+    assert scores.final_results() == scores.results()
+    scores.reset()
+    take(scores, 199, 200)
+    assert scores.final_results()["loss"] == float(LOSSES[199])
+
+
+@pytest.mark.parametrize("at", [1, 63, 64, 65, 149, 151])
+def test_losses_are_the_same_to_the_bit_looked_at_or_taken_back(at: int) -> None:
+    alone, looked, first, second = (Scores({}) for _ in range(4))
+    take(alone, 0, 200)
+    take(looked, 0, 200, look=True)
+    take(first, 0, at)
+    second.load_state_dict(first.state_dict())
+    take(second, at, 200)
+    assert looked.final_results() == alone.final_results() == second.final_results()

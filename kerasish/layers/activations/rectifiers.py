@@ -11,7 +11,7 @@ from kerasish.checks import check_number
 from kerasish.module import Kernels, Module
 
 _threshold_backward: Callable[[Tensor, Tensor, float], Tensor] = (
-    torch.ops.aten.threshold_backward.default
+    torch.ops.aten.threshold_backward.default._op  # without a call around it
 )
 _threshold: Callable[[Tensor, float, float], Tensor] = torch.ops.aten.threshold.default
 _leaky_relu: Callable[[Tensor, float], Tensor] = torch.ops.aten.leaky_relu.default

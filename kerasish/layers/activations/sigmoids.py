@@ -9,8 +9,8 @@ from torch import Tensor
 from kerasish.module import Kernels, Module
 
 _Backward = Callable[[Tensor, Tensor], Tensor]
-_tanh_backward: _Backward = torch.ops.aten.tanh_backward.default
-_sigmoid_backward: _Backward = torch.ops.aten.sigmoid_backward.default
+_tanh_backward: _Backward = torch.ops.aten.tanh_backward.default._op  # without a call around it
+_sigmoid_backward: _Backward = torch.ops.aten.sigmoid_backward.default._op
 
 
 def _softsign_(x: Tensor) -> Tensor:

@@ -78,32 +78,32 @@ class Linear(Sized):
         return (*leading, self.out_features)
 
     def forward(self, x: Tensor, activation: Kernels | None = None) -> Tensor:
+        bias, slope = self.bias, None
         try:
             rows = x if x.dim() == 2 else x.flatten(0, -2)  # leading axes count as one batch
-            if self.bias is None:
+            if bias is None:
                 y = torch.mm(rows, self.weight.data_t)
             else:
-                y = torch.addmm(self.bias.data, rows, self.weight.data_t)
+                y = torch.addmm(bias.data, rows, self.weight.data_t)
         except (AttributeError, IndexError, RuntimeError):  # only now: a good x costs nothing
             return self.forward(self.mended(x), activation)
-        if activation is None:
-            self.save_for_backward(rows)
-        else:
-            y = activation[0](y)
-            self.save_for_backward(rows, y, activation[1])
+        if activation is not None:
+            activate, slope = activation
+            y = activate(y)
+        self.save_for_backward(rows, y if slope else None, slope)
         return y if rows is x else y.view(*x.shape[:-1], self.out_features)
 
     def backward(self, dy: Tensor, need_dx: bool = True) -> Tensor | None:
-        saved, weight, bias = self.saved_tensors(), self.weight, self.bias
-        flat_dy = rows = dy if dy.dim() == 2 else dy.flatten(0, -2)
-        if len(saved) == 3:  # back through the fused activation first
-            rows = saved[2](rows, saved[1])
+        (x, y, slope), weight, bias = self.saved_tensors(), self.weight, self.bias
+        rows = dy if dy.dim() == 2 else dy.flatten(0, -2)
+        if slope is not None:  # back through the fused activation first
+            rows = slope(rows, y)
         rows_t = rows.t()
         if weight.trainable:
-            weight.grad.addmm_(rows_t, saved[0])
+            weight.grad.addmm_(rows_t, x)
         if bias is not None and bias.trainable:
             bias.add_row_sum(rows_t)
         if not need_dx:
             return None
         dx = torch.mm(rows, weight.data)
-        return dx if flat_dy is dy else dx.view(*dy.shape[:-1], dx.shape[1])
+        return dx if dy.dim() == 2 else dx.view(*dy.shape[:-1], dx.shape[1])
