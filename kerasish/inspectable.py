@@ -158,7 +158,8 @@ class Inspectable:
         The step that `fit` makes is gone through on tensors that have shapes and no memory, so any
         batch size can be asked for. All is counted that torch allocates for it: parameters,
         gradients, the optimizer's slots, buffers, the batch, what modules save for backward and
-        what is at work in between; the data set that batches are cut from is not.
+        what is at work in between. The data set that batches are cut from is not, nor are the
+        losses of up to 64 batches, of a few bytes each, that wait to be added up.
 
         Raises: ValueError for a model that is not built, if neither x nor input_shape is given, and
             for a budget that not even one sample fits in; RuntimeError before compile, but for

@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-_FEW_ROWS = 512
+_FEW_ROWS = 256
 """Up to here one product with ones is the fastest sum over rows, and as exact as the product that
 gives the weight its gradient; beyond, torch's pairwise sum has the smaller rounding error."""
 _COUNTS = 8

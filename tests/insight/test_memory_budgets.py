@@ -162,8 +162,8 @@ def test_the_table_is_aligned_and_says_where_the_peak_is():
     plan = small().plan(5, input_shape=(3,))
     lines = str(plan).splitlines()
     assert lines[0] == "A step of training, batch_size=5"
-    assert lines[-1] == "Peak: 1.03 kB (1,028 bytes), at the backward of 0 Linear"
+    assert lines[-1] == "Peak: 1.02 kB (1,020 bytes), at the backward of 0 Linear"
     ends = {len(line) for line in lines if line.endswith("B") and "Linear" in line}
     assert len(ends) == 1
-    assert repr(plan) == "<MemoryPlan: batch_size=5, peak 1.03 kB at the backward of 0 Linear>"
+    assert repr(plan) == "<MemoryPlan: batch_size=5, peak 1.02 kB at the backward of 0 Linear>"
     assert str(small().plan(5, input_shape=(3,), training=False)).startswith("A prediction,")

@@ -78,8 +78,9 @@ class Linear(Sized):
         return (*leading, self.out_features)
 
     def forward(self, x: Tensor, activation: Kernels | None = None) -> Tensor:
-        bias, slope = self.bias, None
+        slope = None
         try:
+            bias = self.bias
             rows = x if x.dim() == 2 else x.flatten(0, -2)  # leading axes count as one batch
             if bias is None:
                 y = torch.mm(rows, self.weight.data_t)
