@@ -24,12 +24,12 @@ FLOORS = {
     0: "checks configured devices naming types trees shapes random registry "
        "initializers regularizers constraints",
     1: "parameter paths hangings differentiable node module places",
-    2: "layers containers differences gradcheck losses metrics optimizers schedules data datasets "
+    2: "layers containers differences gradcheck losses metrics optimizers schedules data "
        "plan watching",
     3: "hooks saving distributed plots records",
     4: "history progress replaying",
     5: "compiling contents endings inspectable resuming running savable stepping training export "
-       "insight",
+       "insight datasets",
     6: "model __init__",
     7: "callbacks",
 }
