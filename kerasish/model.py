@@ -78,6 +78,7 @@ class Model(Savable, Resumable, Inspectable, Contents):
         seed: int | None = None,
         fast_dev_run: bool = False,
         overfit_batches: int | None = None,
+        prefetch: int = 0,
     ) -> History:
         """Trains for some epochs; ends early on `stop_training` or Ctrl-C.
 
@@ -114,6 +115,11 @@ class Model(Savable, Resumable, Inspectable, Contents):
                 callbacks that write files are left out.
             overfit_batches: trains on the first so many batches alone, in the same order in each
                 epoch: a net that cannot learn these by heart has a defect.
+            prefetch: batches that x and validation_data prepare in a thread while one is trained
+                on; of arrays in files, it is a block. Worth it where reading waits for a disk or a
+                network. 0 prepares none: with workers, a DataLoader prepares them itself. Data that
+                draw from Python's, numpy's or torch's global generators are refused; where training
+                ends early, an iterator may have lost as many batches.
 
         Returns: what was logged, epoch by epoch.
         """
@@ -124,7 +130,7 @@ class Model(Savable, Resumable, Inspectable, Contents):
         plan = make_plan(x, y, sample_weight, batch_size=batch_size, epochs=epochs,
                          initial_epoch=initial_epoch, steps=steps_per_epoch, shuffle=shuffle,
                          seed=seed, validation=validation, trial=fast_dev_run,
-                         overfit_batches=overfit_batches)
+                         overfit_batches=overfit_batches, prefetch=prefetch)
         history = History()
         hooks = self._hooks("fit", callbacks, verbose, plan.batches_an_epoch, history,
                             epochs=plan.epochs.stop, seed=plan.seed, samples=plan.samples_an_epoch,
@@ -140,7 +146,7 @@ class Model(Savable, Resumable, Inspectable, Contents):
                 self.history, self.run = history, Run(plan, hooks, self.device)
                 self.stop_training = self.interrupted = self.diverged = False
                 hooks.on_train_begin({})
-            with self.cleared_after(), stopping_on_interrupt(self):
+            with self.cleared_after(), plan.prefetching(), stopping_on_interrupt(self):
                 hooks.on_restore()
                 self.train_epochs(self.run)
         return history

@@ -1,6 +1,7 @@
 """What one fit is to do: its data, its epochs, and the order that a seed gives the samples."""
 
 from collections.abc import Collection, Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any, NamedTuple
 
 import torch
@@ -41,6 +42,8 @@ class Plan(NamedTuple):
     validation_freq: int | Collection[int] = 1
     """Every so many epochs are followed by validation, or those with these numbers, from 1."""
     seed_is_given: bool = True
+    prefetch: int = 0
+    """How many batches are prepared in a thread while one is trained."""
 
     @property
     def batches_an_epoch(self) -> int | None:
@@ -116,6 +119,16 @@ class Plan(NamedTuple):
         validation = self.validation.on(device, dtype) if self.validation else None
         return self._replace(source=self.source.on(device, dtype), validation=validation)
 
+    @contextmanager
+    def prefetching(self) -> Iterator[None]:
+        """Inside the block batches are prepared in threads, if asked for; these end with it."""
+        with ExitStack() as stack:
+            for source in (self.source, self.validation):
+                if source is not None:
+                    source.prefetch = self.prefetch
+                    stack.callback(source.close)
+            yield
+
 
 def make_plan(
     x: Any,
@@ -131,6 +144,7 @@ def make_plan(
     validation: "Validation",
     trial: bool = False,
     overfit_batches: int | None = None,
+    prefetch: int = 0,
 ) -> Plan:
     """Checks the arguments of `Model.fit`, which describes them.
 
@@ -153,6 +167,7 @@ def make_plan(
         check_steps("fit(validation_steps)", validation.steps, held_back),
         _check_freq(validation.freq),
         seed is not None,
+        check_count("fit(prefetch)", prefetch, 0, "2 is usual, 0 prepares none in advance."),
     )
     if trial:
         first = plan.epochs.start

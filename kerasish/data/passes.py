@@ -6,14 +6,14 @@ from contextvars import copy_context
 from itertools import chain
 from typing import Any
 
+import numpy as np
 import torch
 
+from kerasish.data.ahead import END, Ahead
 from kerasish.data.convert import argument
 from kerasish.data.sources import Source
 from kerasish.random import global_states, set_global_states
-
-END: Any = object()
-"""What comes after the last of a pass."""
+from kerasish.trees import leaves
 
 
 class Passes(Source):
@@ -34,14 +34,31 @@ class Passes(Source):
         self._generators: list[torch.Generator] = []  # the user's own
         self._began: dict[str, Any] | None = None
         self._awaited: dict[str, Any] | None = None
+        self._ahead: Ahead | None = None
+        self._to_come: float = 0  # batches that this epoch is still to take
+        self._own_states: list[torch.Tensor] = []  # of the user's generators, at the last batch
+        self._draws_alone = False  # whether batches were seen to draw from no one else's generator
 
     def _next(self) -> Any:
+        if self._ahead is not None:
+            given = self._ahead.take()
+        elif self.prefetch and self._taken and not self._draws_alone:
+            given = self._watched()
+        else:
+            given = self._given()
+        if given is END:
+            return END
+        raw, self._own_states = given
+        self._taken, self._to_come = self._taken + 1, self._to_come - 1
+        self._look_ahead()
+        return raw
+
+    def _given(self) -> Any:
+        """The next batch, and where the user's generators are then; or END."""
         assert self._left is not None
         with torch.inference_mode(False):
             raw = self._outside.run(next, self._left, END)
-        if raw is not END:
-            self._taken += 1
-        return raw
+        return END if raw is END else (raw, [each.get_state() for each in self._generators])
 
     def _begin(self, number: int) -> None:
         """Begins a pass, and looks at its first batch."""
@@ -51,6 +68,7 @@ class Passes(Source):
                 f"ended after {self._taken} batches and cannot begin anew. Give a function that "
                 "makes it, or a list; or ask for fewer epochs or steps."
             )
+        self.close()
         self._number, self._taken, self._began = number, 0, self._random_states()
         with torch.inference_mode(False), self._seeded(number):
             self._left = self._outside.run(self._iterator)
@@ -76,13 +94,50 @@ class Passes(Source):
     def _argument(self) -> str:
         return argument(self.who, "x")
 
+    # ---- the next batches in a thread -----------------------------------------------------------
+
+    def _expect(self, batches: float) -> None:
+        """So many are to be taken at most: what may be lost to an iterator is not read ahead."""
+        self._to_come = batches
+        if self._ahead is not None:
+            self._ahead.want(batches)
+
+    def _look_ahead(self) -> None:
+        if self.prefetch and self._draws_alone and self._ahead is None and self._to_come > 0:
+            self._ahead = Ahead(self._given, self.prefetch, self._to_come)
+
+    def _watched(self) -> Any:
+        """The second batch, made here, to see whether others could disturb what is drawn for it.
+
+        Raises: ValueError if so.
+        """
+        before = global_states()
+        given = self._given()
+        for name, state in global_states().items():
+            if not all(map(np.array_equal, leaves(state), leaves(before.get(name)))):
+                raise ValueError(
+                    f"fit(prefetch) expects batches that draw from generators of their own; got "
+                    f"{self!r}, which draws from {name}'s, so that noise would depend on which "
+                    "thread is faster. Give it a generator, a DataLoader workers, or leave "
+                    "prefetch out."
+                )
+        self._draws_alone = True
+        return given
+
+    def close(self) -> None:
+        if self._ahead is not None:
+            self._ahead.close()
+            self._ahead = None
+
     # ---- the same place in another process ----------------------------------------------------
 
     def state_dict(self) -> dict[str, Any]:
         if self._awaited is not None:
             return self._awaited
-        return {"number": self._number, "taken": self._taken, "began": self._began,
-                "now": self._random_states()}
+        now = self._random_states()
+        if self._ahead is not None:  # the thread is further than training
+            now["own"] = self._own_states
+        return {"number": self._number, "taken": self._taken, "began": self._began, "now": now}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self._awaited = state

@@ -1,12 +1,14 @@
 """Where batches come from: one face for all that fit, evaluate and predict can be given."""
 
 from collections.abc import Iterator
+from functools import partial
 from itertools import islice
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from kerasish.data.ahead import END, Ahead
 from kerasish.data.arrays import Arrays, Batch
 from kerasish.data.class_weights import weights_by_class
 from kerasish.data.convert import argument
@@ -38,6 +40,8 @@ class Source:
     """The method that it was given to, for errors."""
     seed = 0
     """Decides the order of the samples, together with the number of the pass."""
+    prefetch = 0
+    """How many batches are prepared in a thread while one is trained; set before the first one."""
 
     def first(self) -> Batch:
         """All samples where they are at hand, else the first batch: to build and check by.
@@ -72,6 +76,9 @@ class Source:
         """
         raise NotImplementedError(f"{type(self).__name__} needs a from_start method. Write it.")
 
+    def close(self) -> None:
+        """Ends the thread that prepares batches, if there is one."""
+
     def state_dict(self) -> dict[str, Any]:
         """What `epoch` needs, besides its arguments, to come to the same place elsewhere."""
         return {}
@@ -101,6 +108,7 @@ class ArraySource(Source):
         self.shuffle: bool = shuffle
         self.samples = len(arrays)
         self.batches = -(-self.samples // batch_size)
+        self._ahead: Ahead | None = None
 
     def first(self) -> Batch:
         return self.arrays.x, self.arrays.y, self.arrays.sample_weight
@@ -141,10 +149,24 @@ class ArraySource(Source):
             place, count = place + length, count - length
 
     def _pass(self, number: int, start: int) -> Iterator[Batch]:
-        row = start * self.batch_size
+        row, size = start * self.batch_size, self.batch_size
         if self.shuffle:
-            return self.arrays.batches(self.batch_size, self._order(number)[row:])
-        return (self.arrays.rows(row) if row else self.arrays).batches(self.batch_size)
+            return self.arrays.batches(size, self._order(number)[row:], self._through)
+        arrays = self.arrays.rows(row) if row else self.arrays
+        return arrays.batches(size, through=self._through)
+
+    def _through(self, blocks: Iterator[Batch]) -> Iterator[Batch]:
+        """Reads the next block of a file while one is trained on, if that is asked for."""
+        self.close()
+        if not (self.prefetch and self.arrays.in_file):
+            return blocks
+        self._ahead = Ahead(partial(next, blocks, END), most=1)
+        return iter(self._ahead.take, END)
+
+    def close(self) -> None:
+        if self._ahead is not None:
+            self._ahead.close()
+            self._ahead = None
 
     def _order(self, number: int) -> Tensor:
         generator = derived_generator(self.seed, ORDER, number)

@@ -1,5 +1,6 @@
 """Batches that come by themselves: iterables, functions that make them, iterators."""
 
+import math
 from collections.abc import Iterator
 from itertools import chain, islice
 from typing import Any
@@ -7,9 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from kerasish.data.ahead import END
 from kerasish.data.arrays import Arrays, Batch, placed
 from kerasish.data.class_weights import weights_by_class
-from kerasish.data.passes import END, Passes
+from kerasish.data.passes import Passes
 from kerasish.trees import batch_size, mapped
 from kerasish.types import Device
 
@@ -62,6 +64,7 @@ class StreamSource(Passes):
             self._go_back(start, to_begin=steps is None and not start)
         if not inside:
             self._begin_epoch(number, steps, start)
+        self._expect(math.inf if steps is None else steps - start)
         return self._pass() if steps is None else self._steps(steps - start)
 
     def from_start(self, steps: int | None = None) -> Iterator[Batch]:
@@ -69,6 +72,7 @@ class StreamSource(Passes):
             self._go_back(0, to_begin=True)
         if self._left is None or (self._taken and (self.restarts or steps is None)):
             self._begin(0)
+        self._expect(math.inf if steps is None else steps)
         return self._pass() if steps is None else self._exactly(steps)
 
     def _begin_epoch(self, number: int, steps: int | None, start: int) -> None:
@@ -115,7 +119,7 @@ class StreamSource(Passes):
     def _batch(self, raw: Any) -> Batch:
         batch = self._checked(raw, self._taken - 1)
         if self._place is not None:
-            batch = placed(*self._place, batch)
+            batch = placed(*self._place, batch, pinning=True)
         if self._weights is not None:
             x, y, sample_weight = batch
             batch = x, y, weights_by_class(self._weights, y, sample_weight)

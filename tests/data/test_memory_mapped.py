@@ -88,9 +88,9 @@ def largest(monkeypatch) -> list[int]:
     rows = [0]
     placed = kerasish.data.arrays.placed
 
-    def watched(device: Any, dtype: Any, batch: Any) -> Any:
+    def watched(device: Any, dtype: Any, batch: Any, **how: Any) -> Any:
         rows[0] = max(rows[0], *map(len, leaves(batch)))
-        return placed(device, dtype, batch)
+        return placed(device, dtype, batch, **how)
 
     monkeypatch.setattr(kerasish.data.arrays, "placed", watched)
     return rows
