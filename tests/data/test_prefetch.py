@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch.utils.data import DataLoader, RandomSampler, TensorDataset
+from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 from kerasish import Model, set_seed
 from kerasish.callbacks import BackupAndRestore, Callback
-from kerasish.data import Arrays
+from kerasish.data import Arrays, source_of
 from kerasish.data.ahead import END, Ahead
 from kerasish.layers import Dropout, Linear
 from tests.data.training import assert_same
@@ -157,9 +157,16 @@ def in_a_file(folder: Path) -> Any:
 
 def drawing() -> DataLoader:
     """Draws as it goes, from a generator of the user's."""
-    data = TensorDataset(X, Y)
     own = torch.Generator().manual_seed(3)
-    return DataLoader(data, 3, sampler=RandomSampler(data, True, 100, own), generator=own)
+
+    class Own(Dataset):
+        def __len__(self) -> int:
+            return len(X)
+
+        def __getitem__(self, i: int) -> Any:
+            return X[i] + torch.rand(1, generator=own), Y[i]
+
+    return DataLoader(Own(), 3, shuffle=True, generator=own)
 
 
 GIVEN: dict[str, Callable[[], Any]] = {
@@ -207,7 +214,8 @@ def watched_blocks(names: set[str]) -> Any:
     return watched
 
 
-def test_a_batch_is_prepared_while_the_one_before_it_is_trained_on() -> None:
+@pytest.mark.parametrize("steps", [None, 3])
+def test_a_batch_is_prepared_while_the_one_before_it_is_trained_on(steps) -> None:
     prepared = [threading.Event() for _ in BATCHES]
 
     def batches() -> Iterator[Any]:
@@ -217,10 +225,24 @@ def test_a_batch_is_prepared_while_the_one_before_it_is_trained_on() -> None:
 
     class Waits(Callback):
         def on_train_batch_end(self, batch, logs=None):
-            if 1 <= batch < len(BATCHES) - 1:  # the second shows what the thread may do
-                assert prepared[batch + 1].wait(PATIENCE)
+            done, last = self.model.batches_trained, batch + 1 == (steps or len(BATCHES))
+            if done > 1 and not last:  # the second shows what the thread may do
+                assert prepared[done].wait(PATIENCE)
 
-    model().fit(batches, verbose=0, callbacks=Waits(), prefetch=1)
+    model().fit(batches, steps_per_epoch=steps, epochs=2 if steps else 1, verbose=0,
+                callbacks=Waits(), prefetch=1)
+
+
+def test_its_place_is_that_of_training_and_not_of_the_thread() -> None:
+    places = []
+    for ahead in (0, 3):
+        source = source_of(drawing(), who="fit")
+        source.prefetch = ahead
+        batches = source.epoch(0)
+        places.append([next(batches) and source.state_dict()["now"]["own"] for _ in range(6)])
+        source.close()
+    for one, other in zip(*places, strict=True):
+        assert all(map(torch.equal, one, other))
 
 
 def test_an_iterator_is_read_no_further_than_the_steps() -> None:
@@ -270,21 +292,25 @@ def test_training_that_ends_early_ends_the_thread(end, steps) -> None:
 
 
 def test_a_second_interrupt_breaks_off_while_a_batch_is_waited_for() -> None:
-    came = threading.Event()
+    fitted, never = model(), threading.Event()
 
     def batches() -> Iterator[Any]:
         yield from BATCHES[:3]
+        while fitted.batches_trained < 3:
+            never.wait(0.01)
         for _ in range(2):
+            never.wait(0.2)
             os.kill(os.getpid(), signal.SIGINT)
-            came.wait(0.1)
+        never.wait(0.2)
         yield BATCHES[3]
 
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         with pytest.raises(KeyboardInterrupt):
-            model().fit(batches, verbose=0, prefetch=1)
+            fitted.fit(batches, verbose=0, prefetch=1)
     finally:
         signal.signal(signal.SIGINT, before)
+    assert fitted.batches_trained == 3
 
 
 @pytest.mark.parametrize("kind", GIVEN)
