@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import groupby
 from typing import Any, ClassVar
 
 import torch
@@ -171,16 +172,18 @@ class CallbackList(Callback):
         return iter(self.callbacks)
 
     def listeners(self, hook: str, ticking: bool | None = None) -> list[Hook]:
-        """That batch hook of the callbacks that do something in it.
+        """What tells of a batch those callbacks that do something in this hook, in their order.
 
-        With ticking=True only of those that run in the step, and with False only of the others.
+        With ticking=True only those that run in the step, and with False only the others.
         """
         if hook not in self._listeners:
             alias = hook.replace("_train", "")
+            listening = [callback for callback in self.callbacks
+                         if callback.listens(hook) or callback.listens(alias)]
             self._listeners[hook] = [
-                (callback.runs_in_step, _outside_the_step(callback, getattr(callback, hook)))
-                for callback in self.callbacks
-                if callback.listens(hook) or callback.listens(alias)
+                (ticks, call)
+                for ticks, group in groupby(listening, lambda callback: callback.runs_in_step)
+                for call in _calls([getattr(callback, hook) for callback in group], ticks)
             ]
         return [call for ticks, call in self._listeners[hook] if ticking in (None, ticks)]
 
@@ -308,13 +311,14 @@ def flattened(callbacks: Any) -> Iterator[Callback]:
         raise TypeError(f"callbacks expects instances of Callback; got {got}. {fix}")
 
 
-def _outside_the_step(callback: Callback, hook: Hook) -> Hook:
-    """The hook as if it were called outside the loop: in none of the modes of the loop."""
-    if callback.runs_in_step:
-        return hook
+def _calls(hooks: list[Hook], ticks: bool) -> list[Hook]:
+    """The hooks as they are if they run in the step, else one call that leaves its modes once."""
+    if ticks:
+        return hooks
 
     def outside(*args: Any) -> None:
         with torch.inference_mode(False), saving(True), drawing_from(None):
-            hook(*args)
+            for hook in hooks:
+                hook(*args)
 
-    return outside
+    return [outside]

@@ -241,6 +241,21 @@ def test_hooks_run_outside_inference_mode_unless_a_callback_wants_it(kind: type)
     assert inside == (set(BATCH_HOOKS) if kind is Prepared else set())
 
 
+def test_callbacks_of_both_kinds_are_told_in_their_order_each_in_its_mode() -> None:
+    told = []
+
+    class Outside(Callback):
+        def on_train_batch_begin(self, batch, logs=None) -> None:
+            told.append((self, torch.is_inference_mode_enabled()))
+
+    class Inside(Outside):
+        runs_in_step = True
+
+    row = [Outside(), Outside(), Inside(), Outside(), Inside()]
+    fit(compiled(), row, count=2)
+    assert told == [(each, each.runs_in_step) for each in row]
+
+
 def test_a_tensor_made_in_a_batch_hook_can_be_used_afterwards() -> None:
     class Sums(Callback):
         def on_train_begin(self, logs=None) -> None:
