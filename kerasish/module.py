@@ -296,9 +296,9 @@ class Module(Differentiable):
 
     def zero_grad(self) -> None:
         """Clears all gradients, and drops what a failed step left on the stacks."""
-        for parameter in self.parameters():
-            parameter.grad.zero_()
         for module in self.modules():
+            for _, parameter in values(module, Parameter):
+                parameter.grad.zero_()
             module.forget()
 
     def to(

@@ -9,13 +9,15 @@ from torch import Tensor
 from kerasish.parameter import Parameter
 from kerasish.types import Device
 
+_HOLDERS = (list, tuple, dict)
+
 
 def values(module: Any, kind: type) -> Iterator[tuple[str, Any]]:
     """The attributes of a kind, also in lists, tuples and dicts, with their names."""
     for name, value in vars(module).items():
         if isinstance(value, kind):
             yield name, value
-        elif isinstance(value, list | tuple | dict):
+        elif isinstance(value, _HOLDERS):
             parts = value.items() if isinstance(value, dict) else enumerate(value)
             yield from ((f"{name}.{key}", part) for key, part in parts if isinstance(part, kind))
 

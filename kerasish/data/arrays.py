@@ -123,7 +123,7 @@ class Arrays:
 
         Those in files are cast to their type here, on the host, and not moved yet.
         """
-        row_bytes = sum(part[:1].nbytes for part in leaves(self._parts))
+        row_bytes = sum(part.nbytes for part in leaves(self._parts)) // max(len(self), 1)
         batches = min(_BLOCK_BATCHES, max(1, _BLOCK_BYTES // max(row_bytes * batch_size, 1)))
         rows_in_all = len(self) if order is None else len(order)
         for start in range(0, rows_in_all, batches * batch_size):
@@ -206,6 +206,12 @@ def _views(part: Any, batch_size: int) -> Iterable[Any]:
     if part is None:
         return repeat(None)
     if isinstance(part, Tensor):
-        return torch.split(part, batch_size)
-    views = zip(*(torch.split(tensor, batch_size) for tensor in leaves(part)), strict=True)
+        return _split(part, batch_size)
+    views = zip(*(_split(tensor, batch_size) for tensor in leaves(part)), strict=True)
     return (filled(part, each) for each in views)
+
+
+def _split(part: Tensor, batch_size: int) -> Iterable[Tensor]:
+    """As `torch.split` does it, without its way through Python."""
+    whole, rest = divmod(len(part), batch_size)
+    return part.split_with_sizes([batch_size] * whole + [rest] * bool(rest))
