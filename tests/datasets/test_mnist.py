@@ -83,14 +83,19 @@ def test_what_is_read_may_be_written_to(tmp_path: Path) -> None:
 # ---- what is refused ----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("data", "says"), [
-    (b"", "0 bytes instead of 4,720"), (b"\x1f\x8b", "damaged or cut off"),
-    (gzip.compress(bytes(4720))[:-9], "damaged or cut off"),
-    (gzip.compress(bytes(10**7)), "more bytes instead of 4,720"),
-    (gzip.compress(bytes(4720)), "other content: its SHA-256 is"),
-    (bytes(4720), "other content"), (bytes(4721), "more bytes"),
-    (gzip.compress(bytes(4720))[:20] + b"damaged" * 9, "damaged or cut off|instead of"),
-])
+OTHERS = {  # by names: gzip writes the time, which no name of a test may hold
+    "empty": (b"", "0 bytes instead of 4,720"),
+    "cut off at once": (b"\x1f\x8b", "damaged or cut off"),
+    "cut off late": (gzip.compress(bytes(4720))[:-9], "damaged or cut off"),
+    "unfolds to more": (gzip.compress(bytes(10**7)), "more bytes instead of 4,720"),
+    "blank": (gzip.compress(bytes(4720)), "other content: its SHA-256 is"),
+    "blank, as it is": (bytes(4720), "other content"),
+    "longer": (bytes(4721), "more bytes"),
+    "damaged": (gzip.compress(bytes(4720))[:20] + b"damaged" * 9, "damaged or cut off|instead of"),
+}
+
+
+@pytest.mark.parametrize(("data", "says"), OTHERS.values(), ids=list(OTHERS))
 def test_other_files_are_refused(tmp_path: Path, data: bytes, says: str) -> None:
     originals.write(tmp_path)
     (tmp_path / f"{FIRST}.gz").write_bytes(data)
