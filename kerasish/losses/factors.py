@@ -20,5 +20,6 @@ def factor(number: float, dtype: torch.dtype) -> float | Tensor:
     """
     if dtype.itemsize < torch.float32.itemsize:
         return number
-    with torch.inference_mode(False):
-        return torch.tensor(number, dtype=dtype)
+    # Asked for first in a plan, say, which runs on a device without memory, it is no part of that.
+    with torch.inference_mode(False), torch._C._DisableTorchDispatch():
+        return torch.tensor(number, dtype=dtype, device="cpu")
