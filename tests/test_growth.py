@@ -189,7 +189,8 @@ def test_fits_in_a_loop_leave_nothing_behind(anew) -> None:
             fit(model() if anew else fitted, 3)
         gc.collect()
         objects.append(len(gc.get_objects()))
-    assert objects[1] == objects[2] == objects[3], objects
+    # One object from each fit would be ten; the process that runs the tests makes one now and then.
+    assert abs(objects[3] - objects[1]) < 5, objects
 
 
 # ---- how growth is shown ------------------------------------------------------------------------
