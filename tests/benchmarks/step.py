@@ -16,127 +16,15 @@ import termios
 import time
 from collections.abc import Callable
 from contextlib import contextmanager, redirect_stdout
-from itertools import pairwise
+from functools import partial
 from typing import TextIO
 
 import torch
 
-from kerasish import Model, datasets
-from kerasish.layers import Linear, ReLU, Tanh
-from kerasish.optimizers import SGD
+from tests.benchmarks.contestants import bare_loop, kerasish_fit, plain_torch
+from tests.benchmarks.workloads import WORKLOADS
 
-WIDTHS = (2, 25, 25, 25, 1)
-RATE = 0.01
-SAMPLES = 1000
 Run = Callable[[], object]
-
-
-def plain_torch(x, y, batch_size: int, epochs: int) -> Run:
-    """As most people write it: nn.Sequential, autograd, optim.SGD, a running loss."""
-    nn = torch.nn
-    net = nn.Sequential(
-        nn.Linear(2, 25), nn.ReLU(), nn.Linear(25, 25), nn.ReLU(), nn.Linear(25, 25), nn.Tanh(),
-        nn.Linear(25, 1), nn.Tanh(),
-    )
-    optimizer, criterion = torch.optim.SGD(net.parameters(), lr=RATE), nn.MSELoss()
-
-    def run() -> float:
-        for _ in range(epochs):
-            order, total = torch.randperm(len(x)), 0.0
-            for start in range(0, len(x), batch_size):
-                rows = order[start : start + batch_size]
-                optimizer.zero_grad()
-                loss = criterion(net(x[rows]), y[rows])
-                loss.backward()
-                optimizer.step()
-                total += loss.item() * len(rows)
-        return total / len(x)
-
-    return run
-
-
-def bare_kernels(x, y, batch_size: int, epochs: int) -> Run:
-    """The kernels that kerasish calls, in one flat function without any framework."""
-    sizes = list(pairwise(WIDTHS))
-    flat = torch.randn(sum(i * o + o for i, o in sizes)) * 0.3
-    gradient = torch.zeros_like(flat)
-    weights, biases, weight_gradients, bias_gradients, at = [], [], [], [], 0
-    for i, o in sizes:
-        for vector, matrices, rows in (
-            (flat, weights, biases), (gradient, weight_gradients, bias_gradients)
-        ):
-            matrices.append(vector[at : at + i * o].view(o, i))
-            rows.append(vector[at + i * o : at + i * o + o])
-        at += i * o + o
-    w2, w3, w4 = weights[1:]
-    t1, t2, t3, t4 = (w.t() for w in weights)
-    b1, b2, b3, b4 = biases
-    gw1, gw2, gw3, gw4 = weight_gradients
-    gb1, gb2, gb3, gb4 = bias_gradients
-    addmm, mm, relu_, tanh_, dot, sub = (
-        torch.addmm, torch.mm, torch.relu_, torch.tanh_, torch.dot, torch.sub
-    )
-    relu_back = torch.ops.aten.threshold_backward.default._op
-    tanh_back = torch.ops.aten.tanh_backward.default._op
-    total = torch.zeros((), dtype=torch.float64)
-    sizes_of_batches = {batch_size, len(x) % batch_size or batch_size}
-    all_ones = {rows: torch.ones(rows) for rows in sizes_of_batches}
-    shares = {rows: torch.tensor(rows ** -0.5) for rows in sizes_of_batches}
-    twice = {rows: torch.tensor(2 * rows ** -0.5) for rows in sizes_of_batches}
-
-    def epoch() -> None:
-        order = torch.randperm(len(x))
-        losses = []
-        for xb, yb in zip(x[order].split(batch_size), y[order].split(batch_size), strict=True):
-            y1 = relu_(addmm(b1, xb, t1))
-            y2 = relu_(addmm(b2, y1, t2))
-            y3 = tanh_(addmm(b3, y2, t3))
-            y4 = tanh_(addmm(b4, y3, t4))
-            rows = xb.shape[0]
-            ones = all_ones[rows]
-            error = sub(y4, yb)
-            line = error.mul_(shares[rows]).reshape(-1)
-            losses.append(dot(line, line))
-            d = tanh_back(error.mul_(twice[rows]), y4)
-            d_t = d.t()
-            gw4.addmm_(d_t, y3)
-            gb4.addmv_(d_t, ones)
-            d = tanh_back(mm(d, w4), y3)
-            d_t = d.t()
-            gw3.addmm_(d_t, y2)
-            gb3.addmv_(d_t, ones)
-            d = relu_back(mm(d, w3), y2, 0)
-            d_t = d.t()
-            gw2.addmm_(d_t, y1)
-            gb2.addmv_(d_t, ones)
-            d = relu_back(mm(d, w2), y1, 0)
-            d_t = d.t()
-            gw1.addmm_(d_t, xb)
-            gb1.addmv_(d_t, ones)
-            flat.add_(gradient, alpha=-RATE)
-            gradient.zero_()
-        total.copy_(torch.stack(losses).sum(dtype=torch.float64))
-
-    def run() -> float:
-        with torch.inference_mode():
-            for _ in range(epochs):
-                epoch()
-        return float(total) / -(-len(x) // batch_size)
-
-    return run
-
-
-def kerasish_fit(x, y, batch_size: int, epochs: int, verbose: int = 0) -> Run:
-    """`Model.fit`, as the README has it."""
-    model = Model(
-        Linear(25), ReLU(), Linear(25), ReLU(), Linear(25), Tanh(), Linear(1), Tanh(), device="cpu"
-    )
-    model.compile(SGD(learning_rate=RATE), "mse")
-
-    def run() -> object:
-        return model.fit(x, y, batch_size=batch_size, epochs=epochs, verbose=verbose)
-
-    return run
 
 
 @contextmanager
@@ -154,29 +42,29 @@ def terminal():
             screen.terminate()
 
 
-def measure(contestants: dict[str, Run], rounds: int, steps: int) -> dict[str, list[float]]:
+def measure(contestants: dict[str, Run], rounds: int, steps: int,
+            clock: Callable[[], float] = time.perf_counter) -> dict[str, list[float]]:
     """Microseconds a step, by contestant and round; the first round only warms up."""
     times: dict[str, list[float]] = {name: [] for name in contestants}
     for _ in range(rounds + 1):
         for name, run in contestants.items():
-            start = time.perf_counter()
+            start = clock()
             run()
-            times[name].append((time.perf_counter() - start) / steps * 1e6)
+            times[name].append((clock() - start) / steps * 1e6)
     return {name: values[1:] for name, values in times.items()}
 
 
 def compare(batch_size: int, rounds: int, epochs: int) -> dict[str, list[float]]:
     """Measures all contestants at one batch size."""
-    (x, y), _ = datasets.disc(train=SAMPLES, test=0)
-    data = (x, y, batch_size, epochs)
+    workload = WORKLOADS[f"disc, batch {batch_size}"]
+    shown = kerasish_fit.prepare(workload, verbose=1)
+    trainings = [plain_torch.prepare(workload), bare_loop.prepare(workload),
+                 kerasish_fit.prepare(workload)]
     with terminal() as screen:
-        shown = kerasish_fit(*data, verbose=1)
-        return measure({
-            "plain torch": plain_torch(*data),
-            "bare kernels": bare_kernels(*data),
-            "fit": kerasish_fit(*data),
-            "fit with bar": lambda: shown_on(screen, shown),
-        }, rounds, epochs * -(-SAMPLES // batch_size))
+        runs = [partial(training.run, epochs) for training in trainings]
+        runs.append(lambda: shown_on(screen, partial(shown.run, epochs)))
+        names = ("plain torch", "bare kernels", "fit", "fit with bar")
+        return measure(dict(zip(names, runs, strict=True)), rounds, epochs * workload.steps)
 
 
 def shown_on(screen: TextIO, run: Run) -> object:

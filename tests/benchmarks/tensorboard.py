@@ -2,13 +2,15 @@
 
 Run `python -m tests.benchmarks.tensorboard`. All contestants train the same net on the same data in
 one process on one thread, in alternating rounds, so that a change in the speed of the machine meets
-all of them. Medians are printed, with the spread of the middle half, and their ratios.
+all of them; time is that of the processor, which others on the machine disturb less. Medians are
+printed, with the spread of the middle half, and their ratios.
 """
 
 import argparse
 import platform
 import statistics
 import tempfile
+import time
 from pathlib import Path
 
 import torch
@@ -46,7 +48,7 @@ def compare(folder: Path, rounds: int, epochs: int) -> dict[str, list[float]]:
         "histograms": (TensorBoard(folder / "all", histogram_freq=1),),
     }
     runs = {name: training(x, y, epochs, *board) for name, board in boards.items()}
-    return measure(runs, rounds, epochs)
+    return measure(runs, rounds, epochs, time.process_time)
 
 
 def main() -> None:
