@@ -17,6 +17,7 @@ from kerasish.losses import Loss
 from kerasish.losses.several import NoLoss, OutputLosses, check_weights, for_outputs, keys_of
 from kerasish.metrics import Metric, Scores, named_metrics
 from kerasish.plan import require_targets
+from kerasish.precision import check_precision, compute_copy
 from kerasish.progress import notice
 from kerasish.training import Trainer
 from kerasish.trees import batch_size, mapped, mapped_shapes, sample_shapes
@@ -36,6 +37,8 @@ class Compilable(Trainer):
     """The names of the metrics that see sample weights."""
     compile_arguments: Mapping[str, Any] = MappingProxyType({})
     """What `compile` was given, as it was given."""
+    precision: torch.dtype | None = None
+    """What `compile` was told to compute in; None is the type of the parameters."""
     _fitting = False
 
     def compile(
@@ -46,6 +49,7 @@ class Compilable(Trainer):
         metrics: Any = None,
         weighted_metrics: Any = None,
         steps_per_execution: int = 1,
+        precision: str | None = None,
     ) -> None:
         """Chooses how to train; all of it is checked here.
 
@@ -67,6 +71,10 @@ class Compilable(Trainer):
                 called weighted_<name>.
             steps_per_execution: in fit, batches from one call of the batch hooks to the next, 1 or
                 more.
+            precision: "bfloat16" computes forward and backward in that type, on a copy of the
+                weights; weights, the sums of gradients, losses, metrics, the optimizer and the
+                statistics of norms stay in float32, and so do files. "float32" refuses parameters
+                of any other type. None computes in the type that they have.
         """
         given = {name: value for name, value in locals().items() if name != "self"}
         if self._fitting:
@@ -79,10 +87,12 @@ class Compilable(Trainer):
         plain = named_metrics(metrics, new_loss, ending)
         weighted = named_metrics(weighted_metrics, new_loss, ending, beside=plain)
         steps = check_count("compile(steps_per_execution)", steps_per_execution, 1, "1 is usual.")
+        dtype = check_precision(precision)
+        compute = compute_copy(self.module, dtype)
         new_optimizer.claim(self)
         self.optimizer, self.loss, self.metrics = new_optimizer, new_loss, plain | weighted
         self.weighted_names, self.steps_per_execution = tuple(weighted), steps
-        self.compile_arguments = given
+        self.compile_arguments, self.precision, self._compute = given, dtype, compute
         self._scores, self._answered_names, self.compiled = None, None, True
         self._prepare()
 
@@ -201,6 +211,8 @@ class Compilable(Trainer):
             self.module.to(self.device)
         if self.compiled and not self.optimizer.built:
             self.optimizer.build(self.module.parameters())
+        if self._compute is None:
+            self._compute = compute_copy(self.module, self.precision)
 
     def _dtype(self) -> torch.dtype:
         """The type of the parameters, which floats in the data are cast to."""

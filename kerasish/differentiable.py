@@ -71,3 +71,13 @@ class Differentiable(Configured):
                 f"{self!r}.backward() has no forward to go back through. Call forward first, "
                 "outside `with module.inference():`, and then backward once."
             ) from None
+
+    def exchange_saved(self, index: int, tensor: Any) -> Any:
+        """Puts a tensor in the place of one that the latest forward saved, and hands that out.
+
+        So a container may keep it in the module's stead, or not at all and make it again in time.
+        """
+        saved = list(self._saved[-1])
+        old, saved[index] = saved[index], tensor
+        self._saved[-1] = tuple(saved)
+        return old

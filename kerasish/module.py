@@ -59,8 +59,7 @@ def _inferred(build: Callable[[Any, Shape], Shape], module: "Module", shape: Sha
     if built_for != needed:
         raise ValueError(
             f"{module!r} was built for inputs of shape {module.input_shape} a sample; got {shape}. "
-            "Make a new module for other sizes."
-        )
+            "Make a new module for other sizes.")
     return output
 
 
@@ -108,8 +107,7 @@ class Module(Differentiable):
     into dx. A container may let the module before it run them, which saves calls, not a bit."""
 
     keeps_values: ClassVar[bool] = False
-    """Whether y holds the values of x, in another shape say: what comes before decides about them.
-    """
+    """Whether y holds the values of x, in another shape say: what is before decides about them."""
 
     y_range: ClassVar[tuple[float, float] | None] = None
     """The interval that y lies in, if known: losses and "accuracy" take a hint from it."""
@@ -117,6 +115,9 @@ class Module(Differentiable):
     parameter_names: ClassVar[tuple[str, ...]] = ()
     """Parameters that an initializer, a regularizer or a constraint may be given for by argument:
     with "weight" in it the module takes `weight_initializer` and so on."""
+
+    own_precision: ClassVar[frozenset[str]] = frozenset()
+    """Kinds of devices on which parameters stay in float32 beside an x of a smaller type."""
 
     least_batch = 1
     """Samples that a batch must have in training; known once the module is built."""
@@ -160,8 +161,7 @@ class Module(Differentiable):
         """Turns dL/dy into dL/dx, and adds dL/dw into the `grad` of each parameter w."""
         raise NotImplementedError(
             f"{type(self).__name__} needs a backward(dy) method that returns dx: kerasish has no "
-            "autograd. Write it, and prove it with kerasish.gradcheck.check_gradients."
-        )
+            "autograd. Write it, and prove it with kerasish.gradcheck.check_gradients.")
 
     def unwind(self, dy: Any = None) -> None:
         """Drops what the latest forward saved, where no gradient comes back to it.

@@ -15,6 +15,15 @@ _COUNTS = 8
 _HUNG = ("regularizer", "constraint", "learning_rate_multiplier")
 _SETTINGS = (*_HUNG, "trainable", "decay")
 """What plans depend on."""
+_STORED = ("data", "grad", "data_t", "flat", "_ones")
+
+Storage = tuple[Any, ...]
+"""Where the numbers of a parameter are, and what is made from that once."""
+
+
+def storage_of(data: Tensor, grad: Tensor, flat: object | None = None) -> Storage:
+    """The storage that these tensors are, within these flat vectors if they lie in any."""
+    return data, grad, data.t() if data.dim() <= 2 else data, flat, {}
 
 
 class Parameter:
@@ -84,12 +93,18 @@ class Parameter:
 
     def place(self, data: Tensor, grad: Tensor, flat: object | None = None) -> None:
         """Makes these tensors, which hold the values already, the storage of the parameter."""
+        self.lie_in(storage_of(data, grad, flat))
+
+    @property
+    def storage(self) -> Storage:
+        """Where the numbers are now; `lie_in` goes back there."""
+        return tuple(getattr(self, name) for name in _STORED)
+
+    def lie_in(self, storage: Storage) -> None:
+        """Makes this the storage. The one there was stays as it is, for whoever keeps it."""
         put = super().__setattr__
-        put("data", data)
-        put("grad", grad)
-        put("data_t", data.t() if data.dim() <= 2 else data)
-        put("flat", flat)
-        put("_ones", {})
+        for name, part in zip(_STORED, storage, strict=True):
+            put(name, part)
 
     def add_row_sum(self, rows_t: Tensor) -> None:
         """Adds Σ over rows to the gradient of a vector: a bias meets each row of a batch once.

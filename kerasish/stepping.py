@@ -12,6 +12,7 @@ from kerasish.metrics import Scores
 from kerasish.module import Module
 from kerasish.optimizers import Optimizer
 from kerasish.parameter import Parameter
+from kerasish.precision import ComputeCopy
 from kerasish.trees import batch_size, mapped
 
 Outcome = tuple[Tensor, Any] | dict[str, Tensor]
@@ -35,6 +36,8 @@ class Stepper:
     unwound = False
     """Whether the first step of this fit has left nothing saved; looked at once a fit."""
     _after_backward: tuple[Hook, ...] = ()
+    _compute: ComputeCopy | None = None
+    """What computes in the place of the module, where it is to be in a smaller type."""
     _penalized: list[Parameter]
     _penalties_at = -1
     _rows = 1
@@ -55,7 +58,7 @@ class Stepper:
         Returns: the loss before the update, a 0-dim tensor, and the predictions; or a dict of 0-dim
             tensors, "loss" among them, whose running means the logs are to show.
         """
-        y_pred = self.module.forward(x)
+        y_pred = self.forward(x)
         self.batch_loss = loss = self.objective(y_pred, y, sample_weight)
         self.backward(self.loss.backward())
         self.step()
@@ -63,12 +66,16 @@ class Stepper:
 
     def test_step(self, x: Any, y: Any, sample_weight: Any = None) -> Outcome:
         """One batch of evaluation, which changes nothing; answers as `train_step` does."""
-        y_pred = self.module.forward(x)
+        y_pred = self.forward(x)
         return self.objective(y_pred, y, sample_weight), y_pred
 
     def predict_step(self, x: Any) -> Any:
         """The outputs for one batch."""
-        return self.module.forward(x)
+        return self.forward(x)
+
+    def forward(self, x: Any) -> Any:
+        """The module's outputs, computed in the precision that `compile` was told."""
+        return (self._compute or self.module).forward(x)
 
     def record(self, scores: Scores, outcome: Outcome, x: Any, y: Any, sample_weight: Any) -> None:
         """Takes what a step answered into the running means.
@@ -110,10 +117,11 @@ class Stepper:
         if self.optimizer.accumulates:
             self._rows = rows = batch_size(dy)
             dy = mapped(lambda part: part * rows, dy)
+        module: Any = self._compute or self.module
         if self._skips_dx:
-            self.module.backward(dy, need_dx=False)  # type: ignore[call-arg]
+            module.backward(dy, need_dx=False)
         else:
-            self.module.backward(dy)
+            module.backward(dy)
 
     def step(self) -> None:
         """Updates the parameters from their gradients, and clears these."""
@@ -159,3 +167,5 @@ class Stepper:
         self.module.zero_grad()
         self.optimizer.zero_grad()
         self.loss.forget()
+        if self._compute is not None:
+            self._compute.forget()

@@ -51,6 +51,8 @@ class Trainer(Stepper):
     @contextmanager
     def evaluating(self) -> Iterator[None]:
         """Evaluation mode, and nothing saved for backward, by torch or by modules."""
+        if self._compute is not None:
+            self._compute.expire()
         with ExitStack() as stack:
             stack.enter_context(mode(self.module.modules(), training=False))
             stack.enter_context(self.module.inference())

@@ -25,7 +25,7 @@ FLOORS = {
        "initializers regularizers constraints",
     1: "parameter paths hangings differentiable node module places",
     2: "layers containers differences gradcheck losses metrics optimizers schedules data "
-       "plan watching",
+       "plan precision watching",
     3: "hooks saving distributed plots records",
     4: "history progress replaying",
     5: "compiling contents endings inspectable resuming running savable stepping training export "

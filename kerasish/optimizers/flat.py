@@ -4,6 +4,7 @@ from collections.abc import Container, Iterable
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from kerasish.parameter import Parameter
 
@@ -55,13 +56,15 @@ class FlatParameters:
             self._lay_down(parameter)
 
     def _lay_down(self, parameter: Parameter) -> None:
-        start = self.offsets[parameter]
-        stop = start + parameter.data.numel()
-        data = self.data[start:stop].view(parameter.shape)
-        grad = self.grad[start:stop].view(parameter.shape)
+        data, grad = self.part(self.data, parameter), self.part(self.grad, parameter)
         data.copy_(parameter.data)
         grad.copy_(parameter.grad)
         parameter.place(data, grad, self)
+
+    def part(self, vector: Tensor, parameter: Parameter) -> Tensor:
+        """What belongs to a parameter in a vector that is laid out as these, in its shape."""
+        start = self.offsets[parameter]
+        return vector[start : start + parameter.data.numel()].view(parameter.shape)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Copies lay the copies of the parameters down in vectors of their own."""

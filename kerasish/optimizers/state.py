@@ -69,9 +69,7 @@ def _places(optimizer: Any, slot: str) -> Iterator[Tensor]:
             raise ValueError(f"{type(optimizer).__name__}.state_dict() expects settings that it "
                              f"was built with; got one that needs {slot!r}, set after that. Give "
                              "it to a new optimizer, and compile with that one.")
-        start = parameter.flat.offsets[parameter]
-        part = optimizer.state[parameter.flat][slot][start : start + parameter.data.numel()]
-        yield part.view(parameter.shape)
+        yield parameter.flat.part(optimizer.state[parameter.flat][slot], parameter)
 
 
 def _copy(value: Tensor) -> Tensor:

@@ -13,6 +13,7 @@ from kerasish.module import Kernels, Module
 _threshold_backward: Callable[[Tensor, Tensor, float], Tensor] = (
     torch.ops.aten.threshold_backward.default._op  # without a call around it
 )
+_threshold_backward_: Callable[..., Tensor] = torch.ops.aten.threshold_backward.grad_input
 _threshold: Callable[[Tensor, float, float], Tensor] = torch.ops.aten.threshold.default
 _leaky_relu: Callable[[Tensor, float], Tensor] = torch.ops.aten.leaky_relu.default
 _leaky_relu_: Callable[[Tensor, float], Tensor] = torch.ops.aten.leaky_relu_.default
@@ -23,6 +24,11 @@ _leaky_relu_backward: Callable[[Tensor, Tensor, float, bool], Tensor] = (
 
 def _relu_backward(dy: Tensor, y: Tensor) -> Tensor:
     return _threshold_backward(dy, y, 0)
+
+
+def _relu_backward_(dy: Tensor, y: Tensor) -> Tensor:
+    """The same, with dx written over dy."""
+    return _threshold_backward_(dy, y, 0, grad_input=dy)
 
 
 class ReLU(Module):
@@ -48,6 +54,8 @@ class ReLU(Module):
     y_range: ClassVar[tuple[float, float] | None] = (0.0, math.inf)
 
     kernels: ClassVar[Kernels | None] = (torch.relu_, _relu_backward)
+    overwriting_backward: ClassVar[Callable[[Tensor, Tensor], Tensor]] = _relu_backward_
+    """The second kernel in a form that writes dx over dy, for a container that may."""
 
     def __init__(self, inplace: bool = False) -> None:
         pass

@@ -15,7 +15,7 @@ from kerasish.devices import kind_of_device
 from kerasish.layers.noise.dropout import Dropout
 
 Saved = tuple[Any, ...]
-"""The function that goes back, and what it takes besides dy."""
+"""The function that goes back, and what it takes besides dy, q, k and v."""
 Gradients = tuple[Tensor, Tensor, Tensor, Tensor | None]
 """dq, dk, dv, and the gradient of the mask, if it is asked for."""
 
@@ -42,6 +42,8 @@ def attend(
 ) -> tuple[Tensor, Saved]:
     """Takes means of v, weighted by how well q matches k; also answers what its backward takes.
 
+    It takes dy, q, k and v besides: who has made them of x can do so again, and need not keep them.
+
         y = softmax(q kᵀ / √d + mask) v
 
     Shapes: q (N, H, L, d), k and v (N, H, S, d), y (N, H, L, d); mask broadcasts to (N, H, L, S).
@@ -59,26 +61,29 @@ def attend(
     drops, empty = drop.training and drop.p > 0, 0 in (q.shape[2], k.shape[2])
     if kind_of_device(q) == "cpu" and not (drops or empty or learned):
         y, log_sums = _flash(q, k, v, 0.0, causal, attn_mask=mask)
-        return y, (_fused_backward, q, k, v, y, log_sums, mask, causal)
+        return y, (_fused_backward, y, log_sums, mask, causal)
     if causal:
         future = torch.full((q.shape[2], k.shape[2]), -math.inf, dtype=q.dtype, device=q.device)
         mask = future.triu_(1) if mask is None else future.triu_(1) + mask
-    q = q / math.sqrt(q.shape[3])
-    scores = torch.matmul(q, k.transpose(2, 3))
+    scores = torch.matmul(_scaled(q), k.transpose(2, 3))
     weights = torch.softmax(scores, 3) if mask is None else _safe_softmax(scores.add_(mask), 3)
     noise = drop.drawn_mask(weights)
     y = torch.matmul(weights if noise is None else weights * noise, v)
-    return y, (_stepwise_backward, q, k, v, weights, noise, learned)
+    return y, (_stepwise_backward, weights, noise, learned)
 
 
-def _fused_backward(dy: Tensor, *saved: Any) -> Gradients:
-    q, k, v, y, log_sums, mask, causal = saved
+def _scaled(q: Tensor) -> Tensor:
+    return q / math.sqrt(q.shape[3])
+
+
+def _fused_backward(dy: Tensor, q: Tensor, k: Tensor, v: Tensor, *saved: Any) -> Gradients:
+    y, log_sums, mask, causal = saved
     return *_flash_backward(dy, q, k, v, y, log_sums, 0.0, causal, attn_mask=mask), None
 
 
-def _stepwise_backward(dy: Tensor, *saved: Any) -> Gradients:
+def _stepwise_backward(dy: Tensor, q: Tensor, k: Tensor, v: Tensor, *saved: Any) -> Gradients:
     """The steps in reverse: product with v, noise, softmax, mask, product of q and k."""
-    q, k, v, weights, noise, learned = saved
+    weights, noise, learned = saved
     d_weights = torch.matmul(dy, v.transpose(2, 3))
     if noise is None:
         dv = torch.matmul(weights.transpose(2, 3), dy)
@@ -88,4 +93,4 @@ def _stepwise_backward(dy: Tensor, *saved: Any) -> Gradients:
     d_scores = _softmax_backward(d_weights, weights, 3, weights.dtype)
     d_mask = None if learned is None else d_scores.sum_to_size(learned)
     dq = torch.matmul(d_scores, k).div_(math.sqrt(q.shape[3]))
-    return dq, torch.matmul(d_scores.transpose(2, 3), q), dv, d_mask  # q was divided, too
+    return dq, torch.matmul(d_scores.transpose(2, 3), _scaled(q)), dv, d_mask

@@ -39,7 +39,7 @@ class MultiheadAttention(Module):
         A query that may look at no key takes zeros: its y is bo.
     Backward: with weights A = softmax(scores) and a gradient dz of the heads' output z = A v:
         dv = Aᵀ dz,  dA = dz vᵀ,  dscores = A (dA - Σ A dA),  dq = dscores k / √d,
-        dk = dscoresᵀ q / √d;  then as for a Linear.
+        dk = dscoresᵀ q / √d;  then as for a Linear. q, k and v are not kept: they are made again.
     Source: Vaswani et al. (2017), "Attention Is All You Need", eq. 1 and section 3.2.2; initial
         weights of the projections as in Glorot & Bengio (2010), eq. 16, as in torch, so that scores
         start small; those of the output as in `Linear`; biases zero.
@@ -133,8 +133,7 @@ class MultiheadAttention(Module):
         inputs = read(self, x, _TENSORS, _MASKS)
         parts = inputs.parts
         self._require(parts)
-        q, k, v = (each for projection in self._projections(len(parts))
-                   for each in projection.forward(parts[projection.part], self.num_heads))
+        q, k, v = self._queries_keys_values(parts)
         mask, learned = added_to_scores(self, inputs, (*q.shape[:3], k.shape[2]), q.dtype)
         z, saved = attend(q, k, v, mask, learned, self.causal, self.drop)
         self.save_for_backward(inputs, saved)
@@ -146,7 +145,8 @@ class MultiheadAttention(Module):
         with at(self, "out_proj", self.out_proj):
             dz: Any = self.out_proj.backward(dy)
         heads_of_dz = dz.unflatten(2, (self.num_heads, -1)).permute(0, 2, 1, 3)
-        *gradients, d_mask = attend_backward(heads_of_dz, *saved)
+        *gradients, d_mask = attend_backward(
+            heads_of_dz, *self._queries_keys_values(inputs.parts), *saved)
         dx: list[Any] = [None] * len(inputs.parts)
         for projection in self._projections(len(dx)):
             part, own = projection.part, gradients[: projection.makes]
@@ -163,6 +163,11 @@ class MultiheadAttention(Module):
 
     def _made(self, rows: int, features: int) -> Parameter:
         return Parameter(_xavier((rows, features), self.device, self.dtype))
+
+    def _queries_keys_values(self, parts: Sequence[Tensor]) -> list[Tensor]:
+        """They are made again for backward: to keep three tensors costs more than one product."""
+        return [each for projection in self._projections(len(parts))
+                for each in projection.forward(parts[projection.part], self.num_heads)]
 
     def _projections(self, count: int) -> list[InProjection]:
         """The products for so many given tensors: what is made of one tensor is made in one."""

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from kerasish.checks import check_count
+from kerasish.differentiable import is_saving
 from kerasish.layers.activations.named import activation as activation_of
 from kerasish.layers.attention.inputs import Inputs, Names, read
 from kerasish.layers.attention.multihead import MultiheadAttention, require_batch_first
@@ -19,6 +20,7 @@ from kerasish.places import at, note_place
 from kerasish.types import Device, Shape
 
 Body = Callable[[Tensor], Tensor]
+Slope = Callable[[Tensor, Tensor], Tensor]
 BodyBackward = Callable[[Tensor, bool], tuple[Any, ...]]
 """Takes dy, and whether dx is needed; answers dx and whatever else it gives gradients for."""
 
@@ -146,18 +148,28 @@ class TransformerLayer(Module):
         return dh.add_(dy) if need_dx else None, *others
 
     def feed(self, x: Tensor) -> Tensor:
-        """The feed-forward net: dropout(linear2(dropout(activation(linear1(x)))))."""
-        h = self.forth("linear1", x, activation=self._kernels)
-        if self._kernels is None:
-            h = self.forth("activation", h)
+        """The feed-forward net: dropout(linear2(dropout(activation(linear1(x))))).
+
+        x is the output of a norm: it is made again for backward, rather than kept by linear1.
+        """
+        kernels, norm = self._kernels, self._norm_before_feed
+        h = self.forth("linear1", x)
+        h = self.forth("activation", h) if kernels is None else kernels[0](h)
         y: Tensor = self.forth(self._last_dropout, self.forth("linear2", self.forth("dropout", h)))
+        renews = type(norm) is LayerNorm and type(self.linear1) is Linear
+        self.save_for_backward(None if kernels is None else h, renews)
+        if renews and is_saving():
+            self.linear1.exchange_saved(0, None)
         return y
 
     def back_feed(self, dy: Tensor, need_dx: bool = True) -> tuple[Tensor]:
         """The reverse: dx."""
+        h, renews = self.saved_tensors()
         dh = self.back("dropout", self.back("linear2", self.back(self._last_dropout, dy)))
-        if self._kernels is None:
-            dh = self.back("activation", dh)
+        dh = self.back("activation", dh) if h is None else self._slope(dh, h)
+        del h, dy  # what is large goes before more is made
+        if renews:
+            self.linear1.exchange_saved(0, self._norm_before_feed.again().flatten(0, -2))
         return (self.back("linear1", dh, need_dx=need_dx),)
 
     def attend(self, name: str, dropout: str, key: Any, masks: Any, query: Tensor) -> Tensor:
@@ -175,12 +187,31 @@ class TransformerLayer(Module):
     def unwind(self, dy: Any = None) -> None:
         if self._saved:
             super().unwind()
+            h, _ = self.saved_tensors()
             for name, part in self.named_children():
-                if name != "activation" or self._kernels is None:
+                if name != "activation" or h is None:
                     part.unwind()
 
     @property
+    def _norm_before_feed(self) -> Any:
+        """The norm whose output goes into the feed-forward net."""
+        count = len(self.attentions) + 1
+        return getattr(self, f"norm{count if self.norm_first else count - 1}")
+
+    @property
     def _kernels(self) -> Kernels | None:
-        """The kernels of the activation, if linear1 can run them."""
+        """The kernels of the activation, if it can be run over the output of linear1."""
+        if not vars(type(self.linear1)).get("fuses"):
+            return None
         kernels: Kernels | None = vars(type(self.activation)).get("kernels")
         return kernels
+
+    def _slope(self, dh: Tensor, h: Tensor) -> Tensor:
+        """Back through an activation that was run by its kernels.
+
+        It may go over dh, which is nobody else's if the parts that gave it are the layer's own.
+        """
+        kind: Any = type(self.activation)
+        own = type(self.linear2) is Projection and type(self.dropout) is Dropout
+        slope: Slope = (own and vars(kind).get("overwriting_backward")) or kind.kernels[1]
+        return slope(dh, h)

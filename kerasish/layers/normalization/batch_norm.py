@@ -21,6 +21,7 @@ class _BatchNorm(ChannelNorm):
     formula: ClassVar[str] = "y = γ (x - μ) / √(σ² + ε) + β, a channel over the batch"
     backward_formula: ClassVar[str] = (
         "dγ = Σ dy x̂,  dβ = Σ dy,  dx = γ (dy - mean(dy) - x̂ mean(dy x̂)) / √(σ² + ε)")
+    own_precision: ClassVar[frozenset[str]] = frozenset({"cpu", "cuda"})
 
     def least_samples(self, shape: Shape) -> int:
         return 2 if math.prod(shape[1:]) == 1 else 1

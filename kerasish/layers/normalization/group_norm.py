@@ -78,6 +78,7 @@ class GroupNorm(Affine):
         "dγ = Σ dy x̂,  dβ = Σ dy,  dx = (γ dy - mean(γ dy) - x̂ mean(γ dy x̂)) / √(σ² + ε)")
     backward_reads: ClassVar[frozenset[str]] = frozenset({"input"})
     returns_view: ClassVar[bool] = False
+    own_precision: ClassVar[frozenset[str]] = frozenset({"cpu"})
 
     def __init__(
         self,

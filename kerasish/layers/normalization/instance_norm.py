@@ -18,6 +18,7 @@ class _InstanceNorm(ChannelNorm):
     formula: ClassVar[str] = "y = γ (x - μ) / √(σ² + ε) + β, a channel of a sample"
     backward_formula: ClassVar[str] = (
         "dγ = Σ dy x̂,  dβ = Σ dy,  dx = (γ dy - mean(γ dy) - x̂ mean(γ dy x̂)) / √(σ² + ε)")
+    own_precision: ClassVar[frozenset[str]] = frozenset({"cpu"})
 
     def __init__(
         self,
@@ -44,7 +45,8 @@ class _InstanceNorm(ChannelNorm):
         if self.momentum and self.running_mean is not None and self.running_var is not None:
             if self._saved:
                 self.keep_statistics()
-            variance, mean = torch.var_mean(x, tuple(range(2, x.dim())))  # of each sample
+            wide = x.to(self.running_mean.dtype)
+            variance, mean = torch.var_mean(wide, tuple(range(2, x.dim())))  # of each sample
             self.running_mean.lerp_(mean.mean(0), self.momentum)
             self.running_var.lerp_(variance.mean(0), self.momentum)
         return by_groups(x, *self.scales(), x.size(1), self.eps)

@@ -47,6 +47,7 @@ class LayerNorm(LastAxesNorm):
         "dγ = Σ dy x̂,  dβ = Σ dy,  dx = (γ dy - mean(γ dy) - x̂ mean(γ dy x̂)) / √(σ² + ε)")
     backward_reads: ClassVar[frozenset[str]] = frozenset({"input"})
     returns_view: ClassVar[bool] = False
+    own_precision: ClassVar[frozenset[str]] = frozenset({"cpu"})
 
     def __init__(
         self,
@@ -74,6 +75,11 @@ class LayerNorm(LastAxesNorm):
             dy, x, self.normalized_shape, mean, rstd, *self.scales(), self.wanted(need_dx))
         self.add_gradients(dw, db)
         return dx
+
+    def again(self) -> Tensor:
+        """The y of the latest forward that backward has not gone through, computed once more."""
+        x, *_ = self._saved[-1]
+        return _layer_norm(x, self.normalized_shape, *self.scales(), self.eps)[0]
 
     def own_bytes(self, shape: Shape) -> int:
         return 2 * self.rows(shape) * torch.get_default_dtype().itemsize

@@ -57,17 +57,19 @@ class LocalResponseNorm(Module):
         return shape
 
     def forward(self, x: Tensor) -> Tensor:
-        around = self._sum(x.square(), self.size // 2)
+        wide = x.to(torch.promote_types(x.dtype, torch.float32))
+        around = self._sum(wide.square(), self.size // 2)
         s = around.mul_(self.alpha / self.size).add_(self.k)
         divisor = s.pow(self.beta)
         self.save_for_backward(x, s, divisor)
-        return x / divisor
+        return (x / divisor).to(x.dtype)
 
     def backward(self, dy: Tensor) -> Tensor:
         x, s, divisor = self.saved_tensors()
         q: Tensor = dy / divisor
         around = self._sum((q * x).div_(s), (self.size - 1) // 2)
-        return q.addcmul_(x, around, value=-2 * self.alpha * self.beta / self.size)
+        q.addcmul_(x, around, value=-2 * self.alpha * self.beta / self.size)
+        return q.to(dy.dtype)
 
     def _sum(self, x: Tensor, before: int) -> Tensor:
         """Sums over windows of `size` channels, which begin so many channels before."""

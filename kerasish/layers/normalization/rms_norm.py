@@ -45,6 +45,7 @@ class RMSNorm(LastAxesNorm):
         "dγ = Σ dy x̂,  dx = r (γ dy - x̂ mean(γ dy x̂)), r = 1 / √(mean(x²) + ε)")
     backward_reads: ClassVar[frozenset[str]] = frozenset({"input"})
     returns_view: ClassVar[bool] = False
+    own_precision: ClassVar[frozenset[str]] = frozenset({"cpu", "cuda"})
     parameter_names: ClassVar[tuple[str, ...]] = ("weight",)
 
     def __init__(
@@ -70,13 +71,15 @@ class RMSNorm(LastAxesNorm):
         if eps is None:
             eps = _EPS_OF_DOUBLES if x.dtype == torch.float64 else _EPS
         rows = x.reshape(-1, count)
-        mean_square = torch.linalg.vector_norm(rows, 2, 1, True).square_().div_(count)
+        wide = torch.promote_types(x.dtype, torch.float32)
+        norm = torch.linalg.vector_norm(rows, 2, 1, True, dtype=wide)
+        mean_square = norm.square_().div_(count)
         r = mean_square.add_(eps).rsqrt_()
         self.save_for_backward(rows, r)
         y: Tensor = rows * r
         if self.weight is not None:
             y.mul_(self.weight.data.view(-1))
-        return y.view(x.shape)
+        return y.view(x.shape).to(x.dtype)
 
     def backward(self, dy: Tensor, need_dx: bool = True) -> Tensor | None:
         (rows, r), weight = self.saved_tensors(), self.weight
@@ -89,10 +92,10 @@ class RMSNorm(LastAxesNorm):
         if weight is None:
             along = product.sum(1, True)
         else:
-            scale = weight.data.view(-1)
+            scale = weight.data.view(-1).to(product.dtype)
             scaled, along = scaled * scale, torch.mv(product, scale).unsqueeze(1)
         dx = torch.addcmul(scaled, normal, along, value=-1 / self._count).mul_(r)
-        return dx.view_as(dy)
+        return dx.view_as(dy).to(dy.dtype)
 
     def own_bytes(self, shape: Shape) -> int:
         return self.rows(shape) * torch.get_default_dtype().itemsize
