@@ -31,8 +31,9 @@ class Inspectable:
         Where the function has a kink, ReLU at 0 say, there is no derivative to compare with: "kink"
         means that backward is right close by.
 
-        Raises: RuntimeError before compile; TypeError or ValueError for data that do not fit, and
-            for settings out of range; ValueError for a dx in another shape than x.
+        Raises: RuntimeError before compile, and for loss=None; TypeError or ValueError for data
+            that do not fit, and for settings out of range; ValueError for a dx in another shape
+            than x.
 
         Args:
             x: one batch, as `fit` takes samples; two or three of them tell as much as many.
@@ -68,7 +69,8 @@ class Inspectable:
         training, with noise and batch statistics, in the model's own type; the first module gives
         its dx too, which training leaves out.
 
-        Raises: RuntimeError before compile; TypeError or ValueError for data that do not fit.
+        Raises: RuntimeError before compile, and for loss=None; TypeError or ValueError for data
+            that do not fit.
 
         Args:
             x: one batch, as `fit` takes samples.
@@ -122,8 +124,8 @@ class Inspectable:
         each sample. Sequences take memory for T² numbers a sample.
 
         Source: Goodfellow (2015), "Efficient Per-Example Gradient Computations".
-        Raises: RuntimeError before compile; TypeError or ValueError for data that do not fit;
-            ValueError for a model with nothing to train.
+        Raises: RuntimeError before compile, and for loss=None; TypeError or ValueError for data
+            that do not fit; ValueError for a model with nothing to train.
 
         Args:
             x: one batch, as `fit` takes it.
@@ -177,6 +179,8 @@ class Inspectable:
                 batch that fits.
 
         Returns: the plan: print it, or read `peak`, `peak_at`, `parameters`, `saved`, `rows`, ...
+            A cell that is blank stands for no bytes; a row that is blank for a module that is not
+            called by itself, as an activation that the layer before it runs.
 
         Example:
             >>> from kerasish import Model

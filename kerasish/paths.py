@@ -38,6 +38,13 @@ def state(module: Any) -> Iterator[tuple[str, Tensor]]:
             yield joined(path, name), getattr(part, name)
 
 
+def penalized(module: Any) -> Iterator[tuple[str, Parameter]]:
+    """The parameters whose regularizers add to the loss, with their paths."""
+    for path, parameter in module.named_parameters():
+        if parameter.trainable and parameter.regularizer:
+            yield path, parameter
+
+
 def joined(path: str, name: str) -> str:
     """The path of what has this name in the module at that path."""
     return f"{path}.{name}" if path else name

@@ -15,6 +15,10 @@ class Place(NamedTuple):
     module: Module
 
 
+_Watched = tuple[Module, type[Module], type[Module]]
+"""A module, its class, and the class that it has while it is watched."""
+
+
 class Watch:
     """Stands around every call of forward and backward in a module and all below it.
 
@@ -49,12 +53,15 @@ class Watch:
     def __init__(self, module: Module) -> None:
         self.module = module
         self.places = [Place(path, part) for path, part in module.named_modules()]
-        self._watched: list[tuple[Module, type[Module], type[Module]]] = []
+        self._by_id = {id(place.module): place for place in self.places}
+        self._watched: list[_Watched] = []
         self._plans: dict[int, dict[str, Any]] = {}
         self._classes: dict[type[Module], type[Module]] = {}
         self._ends = self._over = False
         self._beneath: list[Watch] = []
         self._kinds: list[type[Module]] = []
+        self._all: list[_Watched] = []
+        """What is watched while the modules are of these kinds."""
 
     def forward(self, place: Place, x: Any, call: Callable[[Any], Any]) -> Any:
         """Around a forward: `call(x)` gives y, which this returns."""
@@ -87,14 +94,11 @@ class Watch:
         kinds = [type(place.module) for place in self.places]
         if kinds != self._kinds:  # plans are bound to what this one stands around
             self._plans, self._kinds = {}, kinds
+            self._all = [(place.module, kind, self._class_for(kind))
+                         for place, kind in zip(self.places, kinds, strict=True)]
         others = (getattr(kind, "_watch", None) for kind in dict.fromkeys(kinds))
         self._beneath = [other for other in others if other is not None]
-        for place in self.places:
-            kind = type(place.module)
-            if kind not in self._classes:
-                self._classes[kind] = self._watched_class(kind)
-            self._watched.append((place.module, kind, self._classes[kind]))
-        self._by_id = {id(place.module): place for place in self.places}
+        self._watched = self._all
         self._put(1)
 
     def stop(self) -> None:
@@ -117,6 +121,11 @@ class Watch:
             part.__class__ = classes[which]
             if isinstance(part, Planned):
                 self._plans[id(part)] = part.exchange_plan(self._plans.get(id(part), {}))
+
+    def _class_for(self, kind: type[Module]) -> type[Module]:
+        if kind not in self._classes:
+            self._classes[kind] = self._watched_class(kind)
+        return self._classes[kind]
 
     def _watched_class(self, kind: Any) -> type[Module]:
         """As a subclass it is neither fused nor does it overwrite x: these go by exact class.
@@ -148,9 +157,10 @@ class Watch:
             make, args, *state = own.__reduce_ex__(part, protocol)
             return make, tuple(own if each is type(part) else each for each in args), *state
 
+        looks_back = type(self).backward is not Watch.backward or kind is type(self.module)
         return type(kind.__name__, (kind,), {
-            "forward": forward, "backward": backward, "__reduce_ex__": reduce,
-            "__module__": kind.__module__, "_watch": self, "_kind": own})
+            "forward": forward, "backward": backward if looks_back else kind.backward,
+            "__reduce_ex__": reduce, "__module__": kind.__module__, "_watch": self, "_kind": own})
 
     def _place(self, part: Module) -> Place | None:
         """That of a part; None once it watches no more, and for a copy of the net."""

@@ -289,3 +289,17 @@ def test_tools_tell_the_same_while_somebody_watches():
     expected = str(model.explain(*batch))
     with Calls(model.module):
         assert str(model.explain(*batch)) == expected
+
+
+def test_what_looks_forward_alone_leaves_backward_as_it_is():
+    class Forward(Watch):
+        def forward(self, place, x, call):
+            return call(x)
+
+    net = Sequential(Linear(2), ReLU())
+    net.build((3,))
+    with Forward(net):
+        assert type(net[0]).backward is Linear.backward
+        assert type(net).backward is not Sequential.backward  # it ends what is for one step
+    with Calls(net):
+        assert type(net[0]).backward is not Linear.backward

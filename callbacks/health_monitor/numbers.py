@@ -10,8 +10,8 @@ from torch import Tensor
 
 from kerasish.module import Module
 
+from .extremes import Extremes
 from .norms import UNKNOWN, Norms
-from .sight import Sight
 
 
 class Numbers(NamedTuple):
@@ -74,31 +74,31 @@ def median(values: Sequence[float]) -> float:
     return statistics.median(known) if known else float("nan")
 
 
-def read(module: Module, sight: Sight, norms: Norms, rows: Sequence[Tensor]) -> list[Numbers]:
+def read(module: Module, extremes: Extremes, norms: Norms, rows: Sequence[Tensor]) -> list[Numbers]:
     """Reads all that was seen in one go, and sorts it by module, in the order of the net.
 
     Args:
         module: the net.
-        sight: what was seen of its activations.
+        extremes: what was seen of its activations.
         norms: what tells the rows apart.
         rows: a vector of norms for each step that was looked at.
     """
-    calls = [(path, each) for path, known in sight.greatest.items() for each in known]
-    faults = [(each <= sight.gauges[path].bound).sum().float().view(1) for path, each in calls]
+    calls = [(path, each) for path, known in extremes.greatest.items() for each in known]
+    faults = [(each <= extremes.gauges[path].bound).sum().float().view(1) for path, each in calls]
     flat = torch.cat([*faults, *rows]).tolist() if faults or rows else []
     at_fault, units = Counter[str](), Counter[str]()
     for (path, each), count in zip(calls, flat, strict=False):
         at_fault[path] += int(count)
-        units[path] += each.numel() // sight.gauges[path].sides
+        units[path] += each.numel() // extremes.gauges[path].sides
     measured: dict[str, list[tuple[float, ...]]] = {path: [] for path in norms.owners}
     length = 3 * len(norms.parameters)
     for start in range(len(calls), len(flat), length or 1):
         for path, three in norms.by_module(flat[start : start + length]):
             measured[path].append(three)
-    order = {path: place for place, path in enumerate(sight.seen)}
+    order = {path: place for place, path in enumerate(extremes.seen)}
     return [
         Numbers(path, type(part).__name__, order.get(path, -1), units[path],
-                sight.gauges[path].kind if path in units else "", at_fault[path],
+                extremes.gauges[path].kind if path in units else "", at_fault[path],
                 any(each.data.dim() > 1 for each in norms.owners.get(path, ())),
                 *map(_known, zip(*measured.get(path, ()), strict=True)))
         for path, part in module.named_modules() if path in units or path in measured

@@ -8,9 +8,9 @@ from torch import Tensor
 from kerasish.module import Module
 from kerasish.parameter import Parameter
 
+from .extremes import Extremes
 from .norms import Norms
 from .numbers import Numbers, read
-from .sight import Sight
 
 
 class Window:
@@ -22,7 +22,7 @@ class Window:
 
     def __init__(self, module: Module) -> None:
         self.module = module
-        self.sight, self.norms = Sight(module), Norms(module)
+        self.extremes, self.norms = Extremes(module), Norms(module)
         self.rows: list[Tensor] = []
         """A vector of norms for each step that was looked at."""
         self.samples = 0
@@ -35,14 +35,14 @@ class Window:
         if self.norms.revision != Parameter.revisions:
             self._follow()
         self.norms.before()
-        self.sight.start()
+        self.extremes.start()
         self.looks = True
 
     def backward_ends(self, rows: int) -> None:
         """To be called when gradients are complete: the sum over so many rows, or the mean of 1."""
         self.norms.gradients(rows)
         if not any(part._saved for part in self.module.modules()):
-            self.sight.stop()  # so that others who look at the net find it as it is
+            self.extremes.stop()  # so that others who look at the net find it as it is
 
     def end(self, samples: int, updates: int) -> None:
         """To be called after a step of so many samples, with the number of updates made in it."""
@@ -54,12 +54,12 @@ class Window:
 
     def stop(self) -> None:
         """Looks no more; harmless if it does not."""
-        self.sight.stop()
+        self.extremes.stop()
         self.looks = False
 
     def read(self, anew: bool) -> list[Numbers]:
         """Reads what was seen, and begins anew; with what units put out only if that is wanted."""
-        numbers = read(self.module, self.sight, self.norms, self.rows)
+        numbers = read(self.module, self.extremes, self.norms, self.rows)
         self.rows = []
         if anew:
             self.forget()
@@ -67,23 +67,23 @@ class Window:
 
     def forget(self) -> None:
         """Begins anew."""
-        self.sight.forget()
+        self.extremes.forget()
         self.rows, self.samples = [], 0
 
     def state_dict(self) -> dict[str, Any]:
         """Copies of all that was seen."""
         with torch.inference_mode(False):
-            return {"samples": self.samples, "seen": list(self.sight.seen),
+            return {"samples": self.samples, "seen": list(self.extremes.seen),
                     "rows": [row.clone() for row in self.rows],
                     "greatest": [[path, [each.clone() for each in calls]]
-                                 for path, calls in self.sight.greatest.items()]}
+                                 for path, calls in self.extremes.greatest.items()]}
 
     def load_state_dict(self, state: dict[str, Any], device: torch.device) -> None:
         """Goes on with what another one of the same net has seen."""
         self.samples = state["samples"]
         self.rows = [row.to(device) for row in state["rows"]]
-        self.sight.seen = dict.fromkeys(state["seen"])
-        self.sight.greatest = {path: [each.to(device) for each in calls]
+        self.extremes.seen = dict.fromkeys(state["seen"])
+        self.extremes.greatest = {path: [each.to(device) for each in calls]
                                for path, calls in state["greatest"]}
 
     def _follow(self) -> None:

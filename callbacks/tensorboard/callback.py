@@ -21,13 +21,14 @@ class TensorBoard(Callback):
     `batch_<metric>` (running means, as fit logs them) go to `train`. Steps go on across fits of
     the same model. See them with `tensorboard --logdir <log_dir>`.
 
-    With `histogram_freq` the histograms of all parameters at the end of an epoch are written,
-    `0.weight/histogram`, and of one step of it those of gradients, `0.weight/gradient/histogram`,
-    and of the modules' outputs, `1/activation/histogram`; and of each module with parameters
-    `0/gradient_norm`, `0/update_ratio`, how far the step moved them, ‖Δw‖ / ‖w‖, and
-    `0/learning_rate`. Gradients are those of the loss, as the update finds them: before penalties
-    and clipping. Values that are not finite are left out of histograms and counted, in
-    `0.weight/not_finite` for instance; of an output of more than 2^14 numbers about so many count.
+    With `histogram_freq` the histograms of all parameters and buffers at the end of an epoch are
+    written, `0.weight/histogram` and `1.running_mean/histogram` say, and of one step of it those of
+    gradients, `0.weight/gradient/histogram`, and of the modules' outputs, `1/activation/histogram`;
+    and of each module with parameters `0/gradient_norm`, `0/update_ratio`, how far the step moved
+    them, ‖Δw‖ / ‖w‖, and `0/learning_rate`. Gradients are those of the loss, as the update finds
+    them: before penalties and clipping. Values that are not finite are left out of histograms and
+    counted, in `0.weight/not_finite` for instance; of an output or a buffer of more than 2^14
+    numbers about so many count.
 
     The graph page shows the net, forward in `train` and backward in `graph_backward`; the text page
     its summary, how it is compiled and fitted, and the versions of what runs it. What is asked for
@@ -35,9 +36,9 @@ class TensorBoard(Callback):
     costs nothing.
 
     Each run has one event file, which later fits go on with. An epoch is in it as soon as it has
-    ended, histograms of short epochs a second later, and batches after some seconds. A file that
-    cannot be written is said once and does not stop training. A run that was saved and is put back
-    cuts off what it writes again, and goes on from there.
+    ended, short ones a tenth of a second later and their histograms a second, and batches after
+    some seconds. A file that cannot be written is said once and does not stop training. A run that
+    was saved and is put back cuts off what it writes again, and goes on from there.
 
     Raises: ValueError or TypeError for settings that cannot be meant; in `on_train_begin`,
         NotADirectoryError for a log_dir that is a file, ValueError for names of embeddings that the
@@ -46,7 +47,7 @@ class TensorBoard(Callback):
     Args:
         log_dir: the folder of the run; it is made, and events are added to what is in it.
         histogram_freq: epochs from one set of histograms to the next; 0 for none. Each set costs
-            about a fifth of an epoch of 32 small steps; less the longer the epoch.
+            about a sixth of an epoch of 32 small steps; less the longer the epoch.
         write_graph: whether the graph page shows the net: its modules with shapes and formulas.
         write_images: whether weights are shown as pictures, `<path>/image`, as often as histograms,
             or after each epoch without these: the filters of a first Conv2d, and the rows of a
@@ -75,6 +76,7 @@ class TensorBoard(Callback):
 
     adds_to_logs: ClassVar[tuple[str, ...] | None] = ()
     leaves_traces: ClassVar[bool] = True
+    _begins = True
 
     def __init__(
         self,
@@ -120,6 +122,7 @@ class TensorBoard(Callback):
         if self.log_dir.exists() and not self.log_dir.is_dir():
             raise NotADirectoryError(f"TensorBoard(log_dir) expects a folder, or a name for a new "
                                      f"one; got {str(self.log_dir)!r}, a file. Choose another.")
+        self._begins = True
         self._hooks.on_train_begin(logs)
 
     def on_train_end(self, logs: Logs | None = None) -> None:
@@ -127,14 +130,16 @@ class TensorBoard(Callback):
 
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
         self._hooks.on_epoch_begin(epoch, logs)
-        self.runs.flush()  # the net can be looked at while the first epoch is trained
+        if self._begins:  # the net can be looked at while the first epoch is trained
+            self.runs.flush()
+        self._begins = False
 
     def on_epoch_resume(self, epoch: int, batch: int) -> None:
         self._hooks.on_epoch_resume(epoch, batch)
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         self._hooks.on_epoch_end(epoch, logs)
-        self.runs.flush()
+        self.runs.end_epoch()
 
     def on_train_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
         self._hooks.on_train_batch_begin(batch, logs)

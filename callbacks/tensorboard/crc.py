@@ -1,103 +1,101 @@
-"""The checksum of event files, CRC-32C, many bytes at a time.
+"""The checksum of event files, CRC-32C, of many records at once.
 
 It is linear over GF(2): the checksum of a block is the exclusive or of what each of its bytes adds,
 which depends on its value and on how many bytes come after it. So a block is a look-up in a table
-and one reduction, instead of a loop over its bytes.
+and one reduction, instead of a loop over its bytes. Two neighbours of one length become one of
+twice that, until one is left: the first is moved on by the length of the second.
 """
 
+from collections.abc import Sequence
 from functools import cache
 
 import numpy as np
 
 _POLYNOMIAL = 0x82F63B78
 """Castagnoli's, its bits in reverse order."""
-_BLOCK = 512
+_BLOCK = 64
 """Bytes that are summed up at once: the table has a line of 256 values for each."""
-_CHUNK = 64 * _BLOCK
-"""Bytes whose look-ups are in memory together."""
-_FEW = 256
-"""Up to here a loop over the bytes is as fast, as it needs no table that has left the cache."""
-_ONES = 0xFFFFFFFF
+_ONES = bytes.fromhex("54641f64")
+"""The bytes that turn a register of zeros into the ones that it is to start with."""
+_CHUNK = 512
+"""Blocks whose look-ups are in memory together."""
 
 
-def masked_crc32c(data: bytes) -> int:
-    """The CRC-32C of some bytes, rotated and shifted as event files want it.
+def masked_crc32c(records: Sequence[bytes]) -> list[int]:
+    """The CRC-32C of each of some records, rotated and shifted as event files want it.
 
     Example:
-        >>> hex(masked_crc32c(b"123456789"))
-        '0xc78ab0e5'
+        >>> [hex(each) for each in masked_crc32c([b"123456789", b""])]
+        ['0xc78ab0e5', '0xa282ead8']
     """
-    crc = crc32c(data)
-    return ((crc >> 15 | crc << 17) + 0xA282EAD8) & _ONES
+    crcs = crc32c(records)
+    masked: list[int] = ((crcs >> 15 | crcs << 17) + np.uint32(0xA282EAD8)).tolist()
+    return masked
 
 
-def crc32c(data: bytes) -> int:
-    """The CRC-32C of some bytes (Castagnoli et al. (1993)).
+def crc32c(records: Sequence[bytes]) -> np.ndarray:
+    """The CRC-32C of each of some records (Castagnoli et al. (1993)).
 
     Example:
-        >>> hex(crc32c(b"123456789"))
+        >>> hex(crc32c([b"123456789"])[0])
         '0xe3069283'
     """
-    if len(data) <= _FEW:
-        return _byte_by_byte(data)
-    padded = np.zeros(-(-len(data) // _BLOCK) * _BLOCK, dtype=np.uint8)  # zeros in front add none
-    start = len(padded) - len(data)
-    padded[start:] = np.frombuffer(data, dtype=np.uint8)
-    padded[start : start + 4] ^= 255  # the register starts as ones
-    crc = 0
-    for first in range(0, len(padded), _CHUNK):
-        for block in _of_blocks(padded[first : first + _CHUNK].reshape(-1, _BLOCK)).tolist():
-            crc = _moved_on(crc) ^ block
-    return crc ^ _ONES
+    sizes: dict[int, list[int]] = {}
+    for place, record in enumerate(records):
+        sizes.setdefault(-(-(len(_ONES) + len(record)) // _BLOCK) * _BLOCK, []).append(place)
+    crcs = np.zeros(len(records), dtype=np.uint32)
+    for size, places in sizes.items():
+        filled = [(_ONES + records[place]).rjust(size, b"\0") for place in places]  # zeros add none
+        blocks = np.frombuffer(b"".join(filled), dtype=np.uint8).reshape(-1, _BLOCK)
+        crcs[places] = ~_as_one(_of_blocks(blocks).reshape(len(places), -1))
+    return crcs
 
 
 def _of_blocks(blocks: np.ndarray) -> np.ndarray:
-    """What each of the blocks adds to the register at its end."""
-    table, places = _table()
-    added: np.ndarray = np.bitwise_xor.reduce(table.take(blocks + places), axis=1)
-    return added
+    """The register after each of the blocks, if it is 0 before."""
+    return np.concatenate([_summed(blocks[start : start + _CHUNK], _table())
+                           for start in range(0, len(blocks), _CHUNK)])
 
 
-def _moved_on(crc: int) -> int:
-    """The register after a block of zeros: its bytes act like the first ones of that block."""
-    a, b, c, d = _first_lines()
-    return a[crc & 255] ^ b[crc >> 8 & 255] ^ c[crc >> 16 & 255] ^ d[crc >> 24]
+def _as_one(registers: np.ndarray) -> np.ndarray:
+    """The register after all blocks of each line."""
+    lines, blocks = registers.shape
+    levels = (blocks - 1).bit_length()
+    filled = np.zeros((lines, 1 << levels), dtype=np.uint32)
+    filled[:, filled.shape[1] - blocks :] = registers
+    for level in range(levels):
+        filled = _moved(filled[:, ::2], level) ^ filled[:, 1::2]
+    return filled[:, 0]
 
 
-def _byte_by_byte(data: bytes) -> int:
-    crc, last = _ONES, _one_byte()
-    for byte in data:
-        crc = last[(crc ^ byte) & 255] ^ crc >> 8
-    return crc ^ _ONES
+def _moved(registers: np.ndarray, level: int) -> np.ndarray:
+    """Registers after 2^level blocks of zeros."""
+    numbers = np.ascontiguousarray(registers, dtype="<u4").view(np.uint8)
+    return _summed(numbers.reshape(*registers.shape, 4), _moving(level))
 
 
-@cache
-def _table() -> tuple[np.ndarray, np.ndarray]:
-    """What a byte adds by its place in a block and its value; and where each place begins."""
-    line = _last_line()
-    lines = [line]
-    for _ in range(1, _BLOCK):
-        lines.append(lines[0][lines[-1] & 255] ^ lines[-1] >> 8)  # one more byte comes after it
-    return np.concatenate(lines[::-1]), np.arange(_BLOCK) * 256
-
-
-@cache
-def _first_lines() -> list[list[int]]:
-    table, _ = _table()
-    lines: list[list[int]] = table[: 4 * 256].reshape(4, 256).tolist()
-    return lines
+def _summed(numbers: np.ndarray, table: np.ndarray) -> np.ndarray:
+    """What the bytes of each line add, by their places and values."""
+    places = np.arange(0, numbers.shape[-1] * 256, 256)
+    summed: np.ndarray = np.bitwise_xor.reduce(table.take(numbers + places), axis=-1)
+    return summed
 
 
 @cache
-def _one_byte() -> list[int]:
-    line: list[int] = _last_line().tolist()
-    return line
+def _moving(level: int) -> np.ndarray:
+    """What the bytes of a register add to it 2^level blocks later."""
+    if not level:
+        return _table()[: 4 * 256]  # it acts like the first bytes of a block
+    return _moved(_moving(level - 1), level - 1)
 
 
 @cache
-def _last_line() -> np.ndarray:
-    """What the last byte of a block adds, for each value: eight steps of the division."""
+def _table() -> np.ndarray:
+    """What each byte of a block adds to the register at its end, by its place and its value."""
     line: np.ndarray = np.arange(256, dtype=np.uint32)
     for _ in range(8):
         line = line >> 1 ^ np.where(line & 1, np.uint32(_POLYNOMIAL), np.uint32(0))
-    return line
+    lines = [line]
+    for _ in range(1, _BLOCK):
+        lines.append(line[lines[-1] & 255] ^ lines[-1] >> 8)  # one more byte comes after it
+    return np.concatenate(lines[::-1])

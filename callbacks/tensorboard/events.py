@@ -6,12 +6,13 @@ import os
 import socket
 import struct
 import time
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
 
 from .crc import masked_crc32c
-from .wire import first_event
+from .wire import first_event, graph_of
 
 SUFFIX = ".kerasish"
 """The end of the names of event files: those of others are left alone."""
@@ -51,7 +52,7 @@ class EventFile:
 
     def add(self, event: bytes) -> None:
         """Takes an event, to be written later."""
-        self._pending += (_framed(len(event)), event, struct.pack("<I", masked_crc32c(event)))
+        self._pending.append(event)
 
     def flush(self) -> None:
         """Writes what was added to the file.
@@ -63,7 +64,7 @@ class EventFile:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(self.path))
         if not self._pending:
             return
-        data, self._pending = memoryview(b"".join(self._pending)), []
+        data, self._pending = memoryview(_records(self._pending)), []
         try:
             while data:
                 data = data[self._file.write(data) :]
@@ -89,25 +90,60 @@ def _new_name() -> str:
             f"{SUFFIX}")
 
 
+def _records(events: Sequence[bytes]) -> bytes:
+    """Events as they are in the file: each with its length before it and its checksum after it."""
+    return b"".join([
+        part for event, checksum in zip(events, masked_crc32c(events), strict=True)
+        for part in (_framed(len(event)), event, struct.pack("<I", checksum))])
+
+
 @lru_cache(maxsize=1024)
 def _framed(length: int) -> bytes:
     """What stands before a record: its length, and the checksum of that."""
     head = struct.pack("<Q", length)
-    return head + struct.pack("<I", masked_crc32c(head))
+    return head + struct.pack("<I", *masked_crc32c([head]))
+
+
+def last_graph(path: Path) -> bytes:
+    """The GraphDef of the last event of a file that has one; nothing if none has.
+
+    Raises: OSError for a file that cannot be read.
+    """
+    found = b""
+    with path.open("rb") as file, _mapped(file.fileno()) as data:
+        for start, end in _places(data):
+            found = graph_of(data[start + 12 : end - 4]) or found
+    return found
+
+
+@contextmanager
+def _mapped(file: int) -> Iterator[mmap.mmap | bytes]:
+    """The content of a file, without reading it."""
+    size = os.fstat(file).st_size
+    if not size:
+        yield b""
+        return
+    with mmap.mmap(file, size, access=mmap.ACCESS_READ) as data:
+        yield data
+
+
+def _places(data: mmap.mmap | bytes) -> Iterator[tuple[int, int]]:
+    """Where records start and end that are whole by their lengths."""
+    end = 0
+    while end + 12 <= len(data):
+        (length,) = struct.unpack_from("<Q", data, end)
+        if end + length + 16 > len(data) or data[end : end + 12] != _framed(length):
+            break
+        start, end = end, end + length + 16
+        yield start, end
 
 
 def _whole_length(file: int) -> int:
     """How far a file holds whole records: lengths are looked at, and the last record itself."""
-    size = os.fstat(file).st_size
-    if not size:
-        return 0
-    with mmap.mmap(file, size, access=mmap.ACCESS_READ) as data:
+    with _mapped(file) as data:
         start = end = 0
-        while end + 12 <= size:
-            (length,) = struct.unpack_from("<Q", data, end)
-            if end + length + 16 > size or data[end : end + 12] != _framed(length):
-                break
-            start, end = end, end + length + 16
+        for start, end in _places(data):  # noqa: B007 (read afterwards)
+            pass
         record, checksum = data[start + 12 : end - 4], data[end - 4 : end]
-        is_whole = end and checksum == struct.pack("<I", masked_crc32c(record))
+        is_whole = end and checksum == struct.pack("<I", *masked_crc32c([record]))
         return end if is_whole else start

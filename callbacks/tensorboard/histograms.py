@@ -1,7 +1,7 @@
 """Histograms of weights, gradients and outputs, and norms of single modules, every so many epochs.
 
-Weights are those at the end of the epoch; the rest is from its first step, or its first update.
-Counting is put off: small nets with short epochs are counted for several epochs in one pass.
+Weights and buffers are those at the end of the epoch; the rest is from its first step, or its
+first update. Counting is put off: short epochs of small nets are counted together.
 """
 
 import time
@@ -9,11 +9,11 @@ from typing import Any
 
 from kerasish.types import Logs
 
-from .one_step import Outputs, Update
+from .one_step import Buffers, Outputs, Update
 from .page import Page
-from .shots import Shot, Stretch, stretches, summaries
+from .shots import Line, Shot, Stretch, stretches, summaries
 
-_MOST = 1 << 17
+_MOST = 1 << 19
 """Numbers that may wait to be counted, and"""
 _SECONDS = 1.0
 """how long they may."""
@@ -30,6 +30,7 @@ class Histograms(Page):
     """
 
     _outputs: Outputs
+    _buffers: Buffers
     _update: Update | None = None
     _stretches: list[Stretch]
 
@@ -41,7 +42,7 @@ class Histograms(Page):
     def on_train_begin(self, logs: Logs | None = None) -> None:
         if not self.is_told_again:
             self._outputs, self._update = Outputs(self.model), Update(self.model.optimizer)
-            self._stretches = list(stretches(self.model))
+            self._stretches, self._buffers = list(stretches(self.model)), Buffers(self.model)
             self._written = time.time()
 
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
@@ -90,10 +91,11 @@ class Histograms(Page):
 
     def _shot(self, update: Update) -> Shot:
         seen = update.trained
-        trained = [each for each in self._stretches if each.parameter in seen]
+        trained = [each.parameter in seen for each in self._stretches]
         weights = [flat.data.clone() for flat in update.optimizer.flats]
+        outputs = Line(self._outputs.sizes, self._outputs.values)
         return Shot(self.epochs, time.time(), self.model.optimizer.learning_rate, self._stretches,
-                    trained, weights, update.step, self._outputs.sizes, self._outputs.values)
+                    trained, weights, update.step, self._buffers.line(), outputs)
 
     def _write(self) -> None:
         """Counts what waits, and writes it."""

@@ -12,13 +12,14 @@ from torch import Tensor
 
 from kerasish.differentiable import is_saving
 from kerasish.parameter import Parameter
+from kerasish.paths import joined
 from kerasish.trees import leaves, mapped
 from kerasish.watching import Place, Watch
 
-from .shots import Step
+from .shots import Line, Step
 
 _MOST = 1 << 14
-"""Numbers of an output that are kept; of a larger one so many that lie evenly in it."""
+"""Numbers of an output or a buffer that are kept; of a larger one so many that lie evenly in it."""
 
 
 class Outputs(Watch):
@@ -79,6 +80,25 @@ class Outputs(Watch):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Takes it back."""
         self.values, self.sizes = state["values"], dict(state["sizes"])
+
+
+class Buffers:
+    """What modules keep beside their parameters, running statistics for instance.
+
+    Args:
+        model: that trains.
+    """
+
+    def __init__(self, model: Any) -> None:
+        self._places = [(joined(path, name), part, name)
+                        for path, part in model.module.named_modules()
+                        for name in part._buffer_names if getattr(part, name).is_floating_point()]
+
+    def line(self) -> Line:
+        """As they are now."""
+        parts = {path: _some(getattr(part, name)) for path, part, name in self._places}
+        return Line({path: part.numel() for path, part in parts.items()},
+                    torch.cat(list(parts.values())) if parts else None)
 
 
 class Update:

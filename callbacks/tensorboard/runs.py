@@ -10,12 +10,14 @@ from typing import Any
 from kerasish.progress import notice
 
 from . import wire
-from .events import SUFFIX, EventFile
+from .events import SUFFIX, EventFile, last_graph
 
 RUNS = ("train", "validation", "graph_backward", "hparams")
 """The names of the runs that there may be."""
 _SECONDS = 5.0
-"""How long what was added may wait to be written; the end of an epoch writes it anyway."""
+"""How long what was added within an epoch may wait to be written."""
+_SECONDS_OF_EPOCHS = 0.1
+"""The same at the end of an epoch: short ones are written together."""
 
 
 class Runs:
@@ -49,18 +51,22 @@ class Runs:
     def _add_event(self, run: str, event: bytes) -> None:
         if run in self._lost:
             return
-        with self._surviving(run):
-            if run not in self._files:
-                self._files[run] = EventFile(self.folder / run)
-                self._flushed = self._flushed or time.time()
+        if run not in self._files:
+            self._open(run)
+        if run in self._files:
             self._files[run].add(event)
         if time.time() - self._flushed > _SECONDS:
             self.flush()
 
+    def _open(self, run: str) -> None:
+        with self._surviving(run):
+            self._files[run] = EventFile(self.folder / run)
+            self._flushed = self._flushed or time.time()
+
     def add_scalars(self, run: str, values: Mapping[str, float], step: int) -> None:
         """Adds numbers by their tags to a run, in one event."""
         if values:
-            self.add(run, wire.summary(map(wire.scalar, values, values.values())), step)
+            self.add(run, b"".join(map(wire.scalar, values, values.values())), step)
 
     def add_scalar(self, run: str, tag: str, value: float, step: int) -> None:
         """Adds a number to a run."""
@@ -70,10 +76,24 @@ class Runs:
         """Whether there is an event file of a run, which somebody may have removed."""
         return any((self.folder / run).glob(f"*{SUFFIX}"))
 
+    def graph(self, run: str) -> bytes:
+        """The bytes of the GraphDef that TensorBoard shows of a run; none if there is none."""
+        found = b""
+        for path in self._paths():
+            if path.parent.name == run:
+                with self._surviving(run):
+                    found = last_graph(path) or found
+        return found
+
     def flush(self) -> None:
         """Writes all that was added to disk: a process that is killed then loses none of it."""
         self._flushed = time.time()
         self._in_each(EventFile.flush)
+
+    def end_epoch(self) -> None:
+        """Writes all that was added to disk, unless it was written a moment ago."""
+        if time.time() - self._flushed > _SECONDS_OF_EPOCHS:
+            self.flush()
 
     def close(self) -> None:
         """Writes all that was added to disk, and frees the files."""

@@ -1,7 +1,7 @@
 """What epochs were like, as vectors, and how several at once become histograms and norms."""
 
-import math
 from collections.abc import Iterator, Sequence
+from itertools import compress, groupby
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,7 +12,7 @@ from kerasish.paths import joined, values
 from kerasish.training import on_host
 
 from . import wire
-from .buckets import counted, square_sums
+from .buckets import BUCKETS, counted, square_sums
 
 
 class Stretch(NamedTuple):
@@ -37,6 +37,14 @@ class Step(NamedTuple):
     """how far it took them."""
 
 
+class Line(NamedTuple):
+    """Tensors one after the other."""
+
+    sizes: dict[str, int]
+    """How many of the values are of which, by its path, in their order."""
+    values: Tensor | None
+
+
 class Shot(NamedTuple):
     """What is to be counted of one epoch; nothing of it is on the host yet."""
 
@@ -44,19 +52,23 @@ class Shot(NamedTuple):
     time: float
     rate: float
     stretches: list[Stretch]
-    trained: list[Stretch]
-    """Those of them that have a gradient."""
+    trained: list[bool]
+    """Whether each of them has a gradient."""
     weights: list[Tensor]
     step: Step | None
-    sizes: dict[str, int]
-    """How many of the outputs are of which module, by its path, in their order."""
-    outputs: Tensor | None
+    buffers: Line
+    outputs: Line
 
     @property
     def size(self) -> int:
         """How many numbers there are to be counted."""
         count = sum(map(len, self.weights)) * (1 if self.step is None else 2)
-        return count + (0 if self.outputs is None else len(self.outputs))
+        return count + sum(self.buffers.sizes.values()) + sum(self.outputs.sizes.values())
+
+    @property
+    def layout(self) -> tuple[object, ...]:
+        """What is where in it: shots that are alike in this are counted together."""
+        return self.trained, self.step is None, self.buffers.sizes, self.outputs.sizes
 
 
 def stretches(model: Any) -> Iterator[Stretch]:
@@ -74,72 +86,81 @@ def stretches(model: Any) -> Iterator[Stretch]:
 
 def summaries(shots: Sequence[Shot]) -> Iterator[bytes]:
     """The Summary of each of them, as bytes: histograms, and what is of single modules."""
-    if not shots:
+    for _, alike in groupby(shots, key=lambda shot: shot.layout):
+        yield from _of_alike(list(alike))
+
+
+def _of_alike(shots: Sequence[Shot]) -> Iterator[bytes]:
+    """The Summary of each of some shots with one layout."""
+    moments, norms = dict(_moments(shots)), dict(_norms(shots))
+    if not moments:  # nothing to train, and no module was called
+        yield from [b""] * len(shots)
         return
-    tags: list[list[str]] = []
-    tensors: list[np.ndarray] = []
-    moves: list[np.ndarray] = []
-    for shot in shots:
-        parts = dict(_tensors(shot))
-        tags.append(list(parts))
-        tensors += parts.values()
-        moves += _moves(shot)
-    (buckets, not_finite), squares = counted(tensors), square_sums(moves)
-    first = first_move = 0
-    for shot, own in zip(shots, tags, strict=True):
-        last = first + len(own)
-        yield wire.summary([
-            *map(wire.histogram, (f"{tag}/histogram" for tag in own), buckets[first:last]),
-            *(wire.scalar(f"{own[place]}/not_finite", not_finite[first + place])
-              for place in not_finite[first:last].nonzero()[0]),
-            *_norms(shot, squares[first_move:]),
-        ])
-        first = last
-        first_move += 0 if shot.step is None else len(Step._fields) * len(shot.trained)
+    found = [counted(each) for each in moments.values()]
+    buckets, not_finite = (np.stack(part, axis=1) for part in zip(*found, strict=True))
+    heads = [wire.histogram_head(f"{path}/histogram", BUCKETS, 3) for path in moments]
+    heads += map(wire.scalar_head, norms)
+    scalars = np.array(list(norms.values())).reshape(len(norms), len(shots)).T
+    for counts, numbers, lost in zip(wire.contents(buckets), wire.contents(scalars),
+                                     not_finite.tolist(), strict=True):
+        yield wire.summary(heads, counts + numbers) + b"".join(
+            wire.scalar(f"{path}/not_finite", count)
+            for path, count in zip(moments, lost, strict=True) if count)
 
 
-def _tensors(shot: Shot) -> Iterator[tuple[str, np.ndarray]]:
-    """What there are to be histograms of: weights, then gradients, then outputs."""
-    for each, part in zip(shot.stretches, _cut(shot.weights, shot.stretches), strict=True):
+def _moments(shots: Sequence[Shot]) -> Iterator[tuple[str, np.ndarray]]:
+    """What there are to be histograms of, a line for each shot: of the net, then of the step."""
+    every = shots[0].stretches
+    for each, part in zip(every, _cut([shot.weights for shot in shots], every), strict=True):
         yield each.path, part
-    if shot.step is not None:
-        for each, part in zip(shot.trained, _cut(shot.step.gradients, shot.trained), strict=True):
-            yield f"{each.path}/gradient", part
-    if shot.outputs is not None:
-        outputs, start = on_host(shot.outputs), 0
-        for path, size in shot.sizes.items():
-            yield below(path, "activation"), outputs[start : start + size]
+    yield from _split([shot.buffers for shot in shots])
+    steps, trained = [shot.step for shot in shots if shot.step], _trained(shots)
+    for each, part in zip(trained, _cut([step.gradients for step in steps], trained), strict=True):
+        yield f"{each.path}/gradient", part
+    for path, part in _split([shot.outputs for shot in shots]):
+        yield below(path, "activation"), part
+
+
+def _norms(shots: Sequence[Shot]) -> Iterator[tuple[str, np.ndarray]]:
+    """The norm of each module's gradient, how far it went for its size, and its learning rate."""
+    rates = np.array([shot.rate for shot in shots])
+    steps, trained = [shot.step for shot in shots if shot.step], _trained(shots)
+    sums: dict[str, Any] = {}
+    multipliers: dict[str, float] = {}
+    kinds = [_cut(moments, trained) for moments in zip(*steps, strict=True)]
+    for each, *parts in zip(trained, *kinds, strict=True):
+        sums[each.module] = sums.get(each.module, 0) + np.array([*map(square_sums, parts)])
+        multipliers.setdefault(each.module, each.parameter.learning_rate_multiplier)
+    for module, (gradient, before, moved) in sums.items():
+        yield below(module, "gradient_norm"), np.sqrt(gradient)
+        yield below(module, "update_ratio"), _ratio(moved, before)
+        yield below(module, "learning_rate"), rates * multipliers[module]
+
+
+def _trained(shots: Sequence[Shot]) -> list[Stretch]:
+    """What has gradients."""
+    return [] if shots[0].step is None else [*compress(shots[0].stretches, shots[0].trained)]
+
+
+def _cut(moments: Sequence[Sequence[Tensor]], parts: Sequence[Stretch]) -> list[np.ndarray]:
+    """The parts of flat vectors, on the host, a line for each moment."""
+    arrays = [_lines(vectors) for vectors in zip(*moments, strict=True)]
+    return [arrays[part.flat][:, part.inside] for part in parts]
+
+
+def _split(lines: Sequence[Line]) -> Iterator[tuple[str, np.ndarray]]:
+    """The tensors of lines by their paths, on the host, a line for each moment."""
+    vectors = [line.values for line in lines if line.values is not None]
+    if vectors:
+        arrays, start = _lines(vectors), 0
+        for path, size in lines[0].sizes.items():
+            yield path, arrays[:, start : start + size]
             start += size
 
 
-def _moves(shot: Shot) -> Iterator[np.ndarray]:
-    """The gradients of what was trained, then where from it went, then how far."""
-    for vectors in shot.step or ():
-        yield from _cut(vectors, shot.trained)
-
-
-def _cut(vectors: Sequence[Tensor], parts: Sequence[Stretch]) -> list[np.ndarray]:
-    """The parts of flat vectors, on the host."""
-    arrays = [on_host(vector) for vector in vectors]
-    return [arrays[part.flat][part.inside] for part in parts]
-
-
-def _norms(shot: Shot, squares: np.ndarray) -> Iterator[bytes]:
-    """The norm of each module's gradient, how far it went for its size, and its learning rate."""
-    if shot.step is None or not shot.trained:
-        return
-    count = len(shot.trained)
-    sums: dict[str, list[float]] = {}
-    for each, *parts in zip(shot.trained, *squares[: 3 * count].reshape(3, count).tolist(),
-                            strict=True):
-        rate = shot.rate * each.parameter.learning_rate_multiplier
-        known = sums.setdefault(each.module, [0.0, 0.0, 0.0, rate])
-        for place, part in enumerate(parts):
-            known[place] += part
-    for module, (gradient, before, moved, rate) in sums.items():
-        yield wire.scalar(below(module, "gradient_norm"), math.sqrt(gradient))
-        yield wire.scalar(below(module, "update_ratio"), _ratio(moved, before))
-        yield wire.scalar(below(module, "learning_rate"), rate)
+def _lines(vectors: Sequence[Tensor]) -> np.ndarray:
+    first, *others = map(on_host, vectors)
+    return np.stack([first, *others]) if others else first[None]
 
 
 def below(path: str, name: str) -> str:
@@ -147,8 +168,9 @@ def below(path: str, name: str) -> str:
     return f"{path}/{name}" if path else name
 
 
-def _ratio(moved: float, before: float) -> float:
+def _ratio(moved: np.ndarray, before: np.ndarray) -> np.ndarray:
     """‖Δw‖ / ‖w‖ from their squares; away from weights that are all 0 it is infinitely far."""
-    if before:
-        return math.sqrt(moved / before)
-    return math.inf if moved else 0.0
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio: np.ndarray = np.sqrt(moved / before)
+    ratio[(before == 0) & (moved == 0)] = 0
+    return ratio

@@ -3,6 +3,7 @@
 from typing import Any
 
 from kerasish.compiling import Compilable
+from kerasish.losses.several import NoLoss
 from kerasish.plan import one_batch
 from kerasish.stepping import Outcome
 
@@ -21,6 +22,18 @@ def require_model(who: str, model: Any) -> None:
         raise RuntimeError(
             f"{who}(model) expects a compiled model; got one without optimizer and loss. "
             "Call model.compile(optimizer='sgd', loss='mse') first.")
+
+
+def require_loss(who: str, model: Any) -> None:
+    """Refuses a model whose loss only its own `train_step` knows, in the name of who asks for it.
+
+    Raises: RuntimeError.
+    """
+    if model.compiled and isinstance(model.loss, NoLoss):
+        raise RuntimeError(
+            f"{who} expects a model compiled with a loss; got one with loss=None, whose train_step "
+            "alone knows what it trains on. Give compile the loss that is meant, loss='mse' for "
+            "instance: train_step need not use it.")
 
 
 def ready_batch(model: Any, who: str, x: Any, y: Any, sample_weight: Any = None) -> Any:

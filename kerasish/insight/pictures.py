@@ -9,7 +9,7 @@ from torch import Tensor
 from kerasish.checks import check_count
 from kerasish.data import as_tensor
 from kerasish.endings import endings
-from kerasish.insight.batch import require_model
+from kerasish.insight.batch import require_loss, require_model
 from kerasish.insight.twin import twin
 from kerasish.losses.several import OutputLosses
 from kerasish.metrics.reading import Reading
@@ -30,9 +30,9 @@ def plot_confusion_matrix(
     Classes are read as metrics read them: by the loss, indices, targets in rows, or yes and no;
     the metric `ConfusionMatrix` counts them in `fit`. The model stays as it is.
 
-    Raises: RuntimeError before compile; ValueError for data that do not fit, for a model with
-        several outputs, for targets that are numbers, neither 0 and 1 nor -1 and 1, and for other
-        than C names; ImportError without matplotlib.
+    Raises: RuntimeError before compile, and for loss=None; ValueError for data that do not fit, for
+        a model with several outputs, for targets that are numbers, neither 0 and 1 nor -1 and 1,
+        and for other than C names; ImportError without matplotlib.
 
     Args:
         model: compiled, so that its loss says what its answers mean.
@@ -46,6 +46,7 @@ def plot_confusion_matrix(
     """
     who = "plot_confusion_matrix"
     require_model(who, model)
+    require_loss(f"{who}(model)", model)
     with twin(model) as copied:
         answers = _Answers(copied, who, x, y, batch_size)
     size, cells = answers.classes, answers.true * answers.classes + answers.taken
@@ -62,9 +63,9 @@ def plot_decision_boundary(
 ) -> Any:
     """Draws what a net with two inputs answers everywhere, and which samples it gets wrong.
 
-    Raises: RuntimeError before compile; ValueError for samples of other than two features, for
-        other data that do not fit, for other than C names or two axis_names, and for a resolution
-        below 2; ImportError without matplotlib.
+    Raises: RuntimeError before compile, and for loss=None; ValueError for samples of other than two
+        features, for other data that do not fit, for other than C names or two axis_names, and for
+        a resolution below 2; ImportError without matplotlib.
 
     Args:
         model: compiled, so that its loss says what its answers mean.
@@ -79,6 +80,7 @@ def plot_decision_boundary(
     """
     who = "plot_decision_boundary"
     require_model(who, model)
+    require_loss(f"{who}(model)", model)
     points = as_tensor(f"{who}(x)", x)
     if points.dim() != 2 or points.shape[1] != 2 or not len(points):
         raise ValueError(f"{who}(x) expects samples of two features, (N, 2); got shape "

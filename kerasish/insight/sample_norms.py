@@ -9,7 +9,7 @@ from torch import Tensor
 
 from kerasish.checks import check_count
 from kerasish.differentiable import is_saving
-from kerasish.insight.batch import ready_batch
+from kerasish.insight.batch import ready_batch, require_loss
 from kerasish.insight.table import table
 from kerasish.insight.twin import twin
 from kerasish.layers import Conv1d, Conv2d, Conv3d, Embedding, LayerNorm, Linear
@@ -78,6 +78,7 @@ def per_sample_gradient_norms(
     model: Any, x: Any, y: Any, sample_weight: Any = None
 ) -> SampleNorms:
     """The norms of `model.per_sample_gradient_norms()`, which describes the arguments."""
+    require_loss("Model.per_sample_gradient_norms", model)
     with twin(model) as copied, torch.inference_mode():
         x, y, sample_weight = ready_batch(
             copied, "per_sample_gradient_norms", x, y, sample_weight)

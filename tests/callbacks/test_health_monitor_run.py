@@ -5,8 +5,8 @@ import torch
 
 from kerasish import Model, Module, Sequential, datasets, set_seed
 from kerasish.callbacks import BackupAndRestore, Callback, HealthMonitor, TerminateOnNaN
+from kerasish.callbacks.health_monitor.extremes import Extremes
 from kerasish.callbacks.health_monitor.gauges import gauge_of
-from kerasish.callbacks.health_monitor.sight import Sight
 from kerasish.containers import Graph, Input
 from kerasish.layers import (
     ELU,
@@ -102,8 +102,8 @@ def test_the_device_is_read_once_a_window(monkeypatch) -> None:
 
 def test_between_the_steps_that_are_looked_at_nothing_is_done(monkeypatch) -> None:
     starts = []
-    start = Sight.start
-    monkeypatch.setattr(Sight, "start", lambda sight: (starts.append(1), start(sight)))
+    start = Extremes.start
+    monkeypatch.setattr(Extremes, "start", lambda extremes: (starts.append(1), start(extremes)))
     fit(compiled(), HealthMonitor(5, 10), epochs=5)  # 30 steps
     assert len(starts) == 6
 
@@ -275,10 +275,10 @@ def test_other_callbacks_find_the_net_as_it_is(capsys) -> None:
 
 def units(net: Module, x: torch.Tensor) -> dict[str, int]:
     net(x)
-    sight = Sight(net)
-    with sight, net.inference():
+    extremes = Extremes(net)
+    with extremes, net.inference():
         net(x)
-    return {path: calls[0].numel() for path, calls in sight.greatest.items()}
+    return {path: calls[0].numel() for path, calls in extremes.greatest.items()}
 
 
 def test_units_are_features_or_channels() -> None:

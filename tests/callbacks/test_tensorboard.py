@@ -20,6 +20,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 import kerasish.callbacks.tensorboard.scalars as scalars
 from kerasish import Model, schedules
 from kerasish.callbacks import Callback, TensorBoard
+from kerasish.callbacks.tensorboard import runs
 from kerasish.layers import Linear, Tanh
 from kerasish.optimizers import SGD
 
@@ -310,15 +311,23 @@ def test_what_was_trained_is_in_the_files_when_training_raises(hook, error, tmp_
                                                        "on_test_batch_end": 9}[hook]))
 
 
-def test_an_epoch_is_in_the_files_as_soon_as_it_has_ended(tmp_path: Path) -> None:
-    seen = []
+@pytest.mark.parametrize("lasts, seen", [(0.11, [1, 2, 3]), (0.04, [0, 0, 3]), (0.0, [0, 0, 0])])
+def test_an_epoch_is_in_the_files_as_it_has_ended_and_short_ones_together(
+    lasts: float, seen: list[int], tmp_path: Path, monkeypatch
+) -> None:
+    clock = SimpleNamespace(now=100.0)
+    monkeypatch.setattr(runs, "time", SimpleNamespace(time=lambda: clock.now))
+    found = []
 
-    class Reads(Callback):
+    class Lasts(Callback):
+        def on_train_batch_end(self, batch, logs=None) -> None:
+            clock.now += lasts if batch == 0 else 0
+
         def on_epoch_end(self, epoch, logs=None) -> None:
-            seen.append(list(read(tmp_path / "train")["epoch_loss"]))
+            found.append(len(read(tmp_path / "train").get("epoch_loss", ())))
 
-    fit(compiled(), TensorBoard(tmp_path), Reads())
-    assert seen == [[0], [0, 1], [0, 1, 2]]
+    fit(compiled(), TensorBoard(tmp_path), Lasts())
+    assert found == seen and list(read(tmp_path / "train")["epoch_loss"]) == [0, 1, 2]
 
 
 def open_files() -> int:

@@ -14,6 +14,7 @@ from tensorboard.backend.event_processing.event_file_loader import EventFileLoad
 
 from kerasish import Model, Module, Sequential
 from kerasish.callbacks import Callback, TensorBoard
+from kerasish.callbacks.tensorboard import wire
 from kerasish.callbacks.tensorboard.graph_def import backward_graph, forward_graph
 from kerasish.containers import (
     Add,
@@ -281,6 +282,33 @@ def test_several_fits_write_it_once_and_another_net_writes_its_own(tmp_path: Pat
     other.compile("sgd", loss="mse")
     fit(other, board)
     assert len(graphs(tmp_path / "train")) == 2
+
+
+def test_another_callback_in_the_same_folder_writes_what_has_changed_alone(tmp_path: Path) -> None:
+    model = compiled()
+    for _ in range(2):
+        fit(model, TensorBoard(tmp_path))
+    fit(compiled(), TensorBoard(tmp_path))  # an equal net
+    assert len(graphs(tmp_path / "train")) == len(graphs(tmp_path / "graph_backward")) == 1
+    model.module.layers[0].bias.trainable = False
+    for _ in range(2):
+        fit(model, TensorBoard(tmp_path))
+    assert len(graphs(tmp_path / "train")) == len(graphs(tmp_path / "graph_backward")) == 2
+
+
+def test_a_layer_frozen_between_two_fits_of_one_callback_is_drawn_anew(tmp_path: Path) -> None:
+    model, board = compiled(), TensorBoard(tmp_path)
+    fit(model, board)
+    for trainable in (True, False, False, True):
+        model.module.layers[0].bias.trainable = trainable
+        fit(model, board)
+    assert len(graphs(tmp_path / "train")) == len(graphs(tmp_path / "graph_backward")) == 3
+
+
+@pytest.mark.parametrize("size", [0, 1, 127, 128, 20000])
+def test_a_graph_is_found_again_in_its_event(size: int) -> None:
+    assert wire.graph_of(wire.graph_event(12.5, b"x" * size)) == b"x" * size
+    assert not wire.graph_of(wire.first_event(12.5)) and not wire.graph_of(wire.event(1.0, 4, b""))
 
 
 @pytest.mark.parametrize("removed", ["", "train", "graph_backward"])

@@ -14,10 +14,10 @@ from tensorboard.util.tensor_util import make_ndarray
 
 from kerasish import Model, Sequential, set_seed
 from kerasish.callbacks import Callback, TensorBoard
-from kerasish.callbacks.tensorboard import histograms, one_step
+from kerasish.callbacks.tensorboard import buckets, histograms, one_step, runs
 from kerasish.callbacks.tensorboard.buckets import BUCKETS, counted, square_sums
 from kerasish.containers import Add, Graph, Input, Residual
-from kerasish.layers import Dropout, Flatten, Linear, ReLU, Tanh
+from kerasish.layers import BatchNorm1d, Dropout, Flatten, Linear, ReLU, Tanh
 from kerasish.module import Module
 from kerasish.optimizers import SGD, Adam
 
@@ -52,18 +52,18 @@ def read(folder: Path) -> dict[str, dict[int, np.ndarray]]:
     return found
 
 
-def agrees(buckets: np.ndarray, values: torch.Tensor) -> bool:
-    """Whether the buckets hold these values; what lies on a limit may be on either side of it."""
+def agrees(found: np.ndarray, values: torch.Tensor) -> bool:
+    """Whether buckets hold these values; what lies on a limit may be on either side of it."""
     flat = np.sort(values.double().flatten().numpy())
     low, high = flat[0], flat[-1]
     if low == high:
         low, high = low - 0.5, high + 0.5
-    trifle, limits = 1e-5 * (high - low), buckets[:, 1].astype(np.float64)
-    below, counts = np.searchsorted(flat, limits - trifle), np.cumsum(buckets[:, 2])
+    trifle, limits = 1e-5 * (high - low), found[:, 1].astype(np.float64)
+    below, counts = np.searchsorted(flat, limits - trifle), np.cumsum(found[:, 2])
     return bool(
-        buckets.shape == (BUCKETS, 3) and counts[-1] == len(flat)
-        and np.allclose([buckets[0, 0], limits[-1]], [low, high], rtol=1e-6)
-        and np.array_equal(buckets[1:, 0], buckets[:-1, 1])
+        found.shape == (BUCKETS, 3) and counts[-1] == len(flat)
+        and np.allclose([found[0, 0], limits[-1]], [low, high], rtol=1e-6)
+        and np.array_equal(found[1:, 0], found[:-1, 1])
         and (below <= counts).all() and (counts <= np.searchsorted(flat, limits + trifle)).all()
     )
 
@@ -71,57 +71,64 @@ def agrees(buckets: np.ndarray, values: torch.Tensor) -> bool:
 # ---- counting -----------------------------------------------------------------------------------
 
 
+def alone(values: np.ndarray) -> tuple[np.ndarray, int]:
+    """The buckets of some values, and how many are in none."""
+    (buckets,), (not_finite,) = counted(values[None])
+    return buckets, not_finite
+
+
 def test_buckets_of_known_values() -> None:
-    ((buckets,), not_finite) = counted([np.arange(61.0).astype(np.float32)])
+    buckets, not_finite = alone(np.arange(61.0).astype(np.float32))
     np.testing.assert_allclose(buckets[:, 0], np.arange(0, 60, 2), rtol=1e-6)
     np.testing.assert_allclose(buckets[:, 1], np.arange(2, 61, 2), rtol=1e-6)
-    assert buckets[:, 2].tolist() == [3] + [2] * 29 and not_finite.tolist() == [0]
+    assert buckets[:, 2].tolist() == [3] + [2] * 29 and not_finite == 0
 
 
 def test_equal_values_lie_in_the_middle_of_a_span_of_one() -> None:
     for value in (0.0, 3.0, -1e9, 1e30):
-        ((buckets,), _) = counted([np.full(7, value, np.float32)])
+        buckets, _ = alone(np.full(7, value, np.float32))
         assert buckets[:, 2].sum() == 7
         if abs(value) < 1e6:
             assert buckets[14, 2] == 7 or buckets[15, 2] == 7
             assert (buckets[0, 0], buckets[-1, 1]) == (value - 0.5, value + 0.5)
 
 
+@pytest.mark.parametrize("size", [1, 2, 300, buckets._BLOCK + 5])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.float16, np.int64, np.bool_])
-def test_one_pass_over_all_is_a_pass_over_each(dtype: type) -> None:
+def test_one_pass_over_all_is_a_pass_over_each(dtype: type, size: int) -> None:
     noise = np.random.default_rng(0)
-    tensors = [(noise.normal(size=size) * 10).astype(dtype) for size in (1, 2, 300, 20000, 5, 7)]
-    together, _ = counted(tensors)
-    for tensor, buckets in zip(tensors, together, strict=True):
-        ((alone,), _) = counted([tensor])
-        assert alone.tobytes() == buckets.tobytes()
-        assert agrees(buckets, torch.from_numpy(tensor.astype(np.float64)))
+    moments = (noise.normal(size=(4, size)) * [[10], [1e-3], [0], [1]]).astype(dtype)
+    together, _ = counted(moments)
+    for values, own in zip(moments, together, strict=True):
+        assert alone(values)[0].tobytes() == own.tobytes()
+        assert agrees(own, torch.from_numpy(values.astype(np.float64)))
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
 def test_values_that_are_not_finite_are_counted_out(bad: float) -> None:
     good = np.arange(10, dtype=np.float32)
-    nothing = np.full(3, bad, np.float32)
-    mixed = np.concatenate([good, [bad, bad]]).astype(np.float32)
-    buckets, not_finite = counted([good, nothing, mixed, np.empty(0, np.float32), good])
-    assert not_finite.tolist() == [0, 3, 2, 0, 0]
-    assert buckets[:, :, 2].sum(1).tolist() == [10, 0, 10, 0, 10]
-    assert buckets[0].tobytes() == buckets[2].tobytes() == buckets[4].tobytes()
-    assert not buckets[1].any() and not buckets[3].any()
+    mixed = np.where(good < 8, good, bad).astype(np.float32)
+    nothing = np.full(10, bad, np.float32)
+    found, not_finite = counted(np.stack([good, nothing, mixed, good]))
+    assert not_finite.tolist() == [0, 10, 2, 0]
+    assert found[:, :, 2].sum(1).tolist() == [10, 0, 8, 10]
+    assert found[0].tobytes() == found[3].tobytes() == alone(good)[0].tobytes()
+    assert found[2].tobytes() == alone(good[:8])[0].tobytes() and not found[1].any()
+    assert not alone(good[:0])[0].any() and alone(good[:0])[1] == 0
 
 
 @pytest.mark.parametrize("extreme", [1e-45, 1e-38, 3e38, -3e38])
 def test_values_at_the_ends_of_what_there_is_are_no_obstacle(extreme: float) -> None:
-    buckets, not_finite = counted([np.array([0.0, extreme], np.float32)])
-    assert buckets[:, :, 2].sum() + not_finite.sum() == 2 and np.isfinite(buckets).all()
-    buckets, not_finite = counted([np.array([-1e308, 1e308, 5e-324])])
-    assert buckets[:, :, 2].sum() + not_finite.sum() == 3 and np.isfinite(buckets).all()
+    for values in (np.array([0.0, extreme], np.float32), np.array([-1e308, 1e308, 5e-324])):
+        found, not_finite = alone(values)
+        assert found[:, 2].sum() + not_finite == len(values) and np.isfinite(found).all()
 
 
 def test_sums_of_squares() -> None:
-    tensors = [np.array([3.0, 4.0]), np.empty(0), np.array([1e200]), np.array([math.nan, 1.0])]
-    assert square_sums(tensors)[:3].tolist() == [25.0, 0.0, math.inf]
-    assert math.isnan(square_sums(tensors)[3]) and square_sums([]).shape == (0,)
+    moments = np.array([[3.0, 4.0], [1e200, 0.0], [math.nan, 1.0]])
+    assert square_sums(moments)[:2].tolist() == [25.0, math.inf]
+    assert math.isnan(square_sums(moments)[2])
+    assert square_sums(np.array([[1e30, 1e30]], np.float32)) == pytest.approx(2e60)
 
 
 # ---- what is written ----------------------------------------------------------------------------
@@ -476,6 +483,7 @@ def test_only_one_step_of_an_epoch_is_watched(tmp_path: Path) -> None:
 
 def test_short_epochs_are_counted_together_and_long_ones_at_once(tmp_path, monkeypatch) -> None:
     seen: dict[float, list[int]] = {}
+    monkeypatch.setattr(runs, "_SECONDS_OF_EPOCHS", -1.0)
 
     class Reads(Callback):
         def on_epoch_end(self, epoch, logs=None) -> None:
@@ -496,7 +504,8 @@ def test_short_epochs_are_counted_together_and_long_ones_at_once(tmp_path, monke
 def test_what_waits_is_written_soon_though_the_next_set_is_far_away(tmp_path, monkeypatch) -> None:
     seen = []
     clock = SimpleNamespace(now=100.0)
-    monkeypatch.setattr(histograms, "time", SimpleNamespace(time=lambda: clock.now))
+    for module in (histograms, runs):
+        monkeypatch.setattr(module, "time", SimpleNamespace(time=lambda: clock.now))
 
     class Reads(Callback):
         def on_epoch_end(self, epoch, logs=None) -> None:
@@ -505,6 +514,16 @@ def test_what_waits_is_written_soon_though_the_next_set_is_far_away(tmp_path, mo
 
     fit(net(), TensorBoard(tmp_path, histogram_freq=100), Reads(), epochs=4)
     assert seen == [0, 0, 1, 1]
+
+
+def test_running_statistics_have_histograms(tmp_path: Path) -> None:
+    model = net(None, Linear(3), BatchNorm1d(), Linear(1))
+    fit(model, TensorBoard(tmp_path, 1))
+    found = read(tmp_path)
+    for name in ("running_mean", "running_var"):
+        assert agrees(found[f"1.{name}/histogram"][1], getattr(model.module.layers[1], name))
+        assert list(found[f"1.{name}/histogram"]) == [0, 1]
+    assert not [tag for tag in found if "num_batches" in tag or "running_mean/gradient" in tag]
 
 
 def test_containers_have_outputs_but_for_the_whole(tmp_path: Path) -> None:

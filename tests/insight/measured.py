@@ -18,7 +18,7 @@ def measured_peak(model: Model, x: Tensor, y: Tensor) -> int:
     model.train_on_batch(x, y)
     scores, outcome = model.scores.fresh(), None
     with mode(model.module.modules(), training=True), torch.inference_mode():
-        with _profiler() as profiler:
+        with profiling() as profiler:
             for _ in range(2):
                 outcome = model.train_step(x, y)
                 model.record(scores, outcome, x, y, None)
@@ -31,7 +31,7 @@ def measured_calls(module: Any, x: Any, dy: Any) -> int:
     with torch.inference_mode():
         module.forward(x)
         module.backward(dy)
-        with _profiler() as profiler:
+        with profiling() as profiler:
             y = module.forward(x)
             dx = module.backward(dy)
         del y, dx
@@ -44,7 +44,8 @@ def bytes_of(tensors: list[Tensor]) -> int:
     return sum(storage.nbytes() for storage in storages.values())
 
 
-def _profiler() -> Any:
+def profiling() -> Any:
+    """A profiler that sees what is allocated and freed inside its `with` block."""
     return torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU],
                                   profile_memory=True)
 

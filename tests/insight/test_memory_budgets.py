@@ -5,8 +5,10 @@ import numpy as np
 import pytest
 import torch
 
+from kerasish import Model
 from kerasish.callbacks import LambdaCallback
 from kerasish.layers import BatchNorm1d, Linear, ReLU
+from kerasish.losses.factors import factor
 from kerasish.module import Module
 from kerasish.random import global_states
 from kerasish.trees import leaves
@@ -146,6 +148,20 @@ def test_no_trace_is_left(trained, fails):
     assert not torch.empty(0).is_meta
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_plan_before_the_first_step_changes_no_gradient(dtype):
+    factor.cache_clear()  # as in a process that has trained nothing yet
+    model = Model(Linear(1, bias=False), device="cpu")
+    model.compile("sgd", "mse")
+    model.module.build((1,))
+    model.module.to(dtype=dtype)
+    peaks = [model.plan(batch, input_shape=(1,)).peak for batch in (1, 7, 1, 7)]
+    assert peaks[:2] == peaks[2:]
+    model.module.weight.data = torch.tensor([[3.0]], dtype=dtype)
+    model.train_on_batch([[1.0]], [[0.0]])
+    assert float(model.module.weight.data) == pytest.approx(3 - 0.01 * 2 * 3)
+
+
 def test_a_plan_in_the_middle_of_a_fit_changes_no_bit():
     weights = []
     for asks in (False, True):
@@ -167,3 +183,13 @@ def test_the_table_is_aligned_and_says_where_the_peak_is():
     assert len(ends) == 1
     assert repr(plan) == "<MemoryPlan: batch_size=5, peak 1.02 kB at the backward of 0 Linear>"
     assert str(small().plan(5, input_shape=(3,), training=False)).startswith("A prediction,")
+
+
+@pytest.mark.parametrize("layers", [(Linear(2), ReLU()), (ReLU(), Linear(2))], ids=repr)
+def test_a_row_without_bytes_is_explained(layers):
+    model = Model(*layers, device="cpu")
+    model.compile("sgd", "mse")
+    plan = model.plan(5, input_shape=(3,))
+    runs_within = isinstance(layers[1], ReLU)  # the layer before it runs it
+    assert runs_within == any(not row.forward for row in plan.rows)
+    assert runs_within == ("\nRows without bytes are of modules that are not " in str(plan))

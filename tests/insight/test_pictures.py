@@ -39,10 +39,12 @@ def test_a_confusion_matrix_has_the_counts_of_scikit_learn():
     assert axes.get_title() == f"{right:.1%} of 200 right"
 
 
-def test_names_may_be_said_by_number():
-    model, y = answering("cross_entropy"), torch.tensor([0, 1])
-    axes = plot_confusion_matrix(model, torch.eye(2), y, names={1: "yes", 0: "no"}).axes[0]
-    assert [tick.get_text() for tick in axes.get_yticklabels()] == ["no", "yes"]
+def test_names_may_be_said_by_number_in_any_order():
+    model, y = answering("cross_entropy"), torch.tensor([0, 1, 2])
+    names = {2: "apple", 0: "cherry", 1: "pear"}  # neither in the order of numbers nor of letters
+    axes = plot_confusion_matrix(model, torch.eye(3), y, names=names).axes[0]
+    for ticks in (axes.get_xticklabels(), axes.get_yticklabels()):
+        assert [tick.get_text() for tick in ticks] == ["cherry", "pear", "apple"]
 
 
 @pytest.mark.parametrize(("loss", "last", "no", "yes", "threshold"), [

@@ -7,7 +7,7 @@ import torch
 
 from kerasish.checks import check_count, check_positive
 from kerasish.differences import doubled
-from kerasish.insight.batch import ready_batch
+from kerasish.insight.batch import ready_batch, require_loss
 from kerasish.insight.checking.comparing import FAIL, HIDDEN, KINK, Verdict, verdicts
 from kerasish.insight.checking.culprit import culprit
 from kerasish.insight.checking.probes import WholeProbe
@@ -97,6 +97,7 @@ def check(
     check_positive("Model.check(tolerance)", tolerance, "1e-6 is usual.")
     check_count("Model.check(elements)", elements, 1, "1 is usual.")
     check_seed("Model.check", seed)
+    require_loss("Model.check", model)
     with twin(model) as copied:
         batch = ready_batch(copied, "check", x, y, sample_weight)
         batch = tuple(mapped(doubled, part) for part in batch)

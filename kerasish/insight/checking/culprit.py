@@ -8,6 +8,7 @@ import torch
 from kerasish.differentiable import is_saving
 from kerasish.insight.checking.comparing import FAIL, verdicts
 from kerasish.insight.checking.probes import LossProbe, ModuleProbe, PenaltyProbe, Probe, WholeProbe
+from kerasish.paths import penalized
 from kerasish.trees import mapped
 from kerasish.watching import Place, Watch
 
@@ -60,16 +61,8 @@ def _alone(probe: WholeProbe, calls: _Calls) -> Iterator[tuple[str, Probe]]:
     for place, x, dy in calls.calls:
         name = f"{place.path} {calls.names[place.path]}".strip()
         yield name, ModuleProbe(place.module, x, dy, seed)
-    for path, parameter in _penalized(probe):
+    for path, parameter in penalized(probe.module):
         yield f"{parameter.regularizer!r} of {path}", PenaltyProbe(parameter, seed)
-
-
-def _penalized(probe: WholeProbe) -> Iterator[tuple[str, Any]]:
-    """The parameters whose regularizers add to the loss, with their paths."""
-    assert probe.module is not None
-    for path, parameter in probe.module.named_parameters():
-        if parameter.trainable and parameter.regularizer:
-            yield path, parameter
 
 
 def _gradient(alone: Probe, name: str) -> str:

@@ -1,7 +1,7 @@
 """One batch on its way forth and back, written down step by step."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -9,7 +9,7 @@ from torch import Tensor
 
 from kerasish.containers import Sequential
 from kerasish.differentiable import is_saving
-from kerasish.insight.batch import ready_batch
+from kerasish.insight.batch import ready_batch, require_loss
 from kerasish.insight.explaining.explanation import (
     BACKWARD,
     FORWARD,
@@ -21,7 +21,7 @@ from kerasish.insight.explaining.formulas import formulas_of, letters_of, shown,
 from kerasish.insight.twin import twin
 from kerasish.module import Module
 from kerasish.parameter import Parameter
-from kerasish.paths import values, walk
+from kerasish.paths import penalized, values, walk
 from kerasish.training import mode
 from kerasish.trees import leaves, shape_of
 from kerasish.watching import Place, Watch
@@ -29,6 +29,7 @@ from kerasish.watching import Place, Watch
 
 def explain(model: Any, x: Any, y: Any = None, sample_weight: Any = None) -> Explanation:
     """What `Model.explain` does, which describes the arguments."""
+    require_loss("Model.explain", model)
     with twin(model) as copied:
         x, y, sample_weight = ready_batch(copied, "explain", x, y, sample_weight)
         copied.module.zero_grad()
@@ -116,7 +117,7 @@ class _Steps(Watch):
         parts = {name: float(part) for name, part in loss.values.items()}
         self.steps.append(ExplainedStep(LOSS, "", repr(loss), formulas_of(loss).forward, (shapes,),
                                         {**parts, "L": total}))
-        penalties = list(_penalized(model.module))
+        penalties = list(penalized(model.module))
         for path, parameter in penalties:
             penalty = float(parameter.regularizer.penalty(parameter.data))
             total += penalty
@@ -134,7 +135,7 @@ class _Steps(Watch):
 
     def add_penalties_backward(self, module: Module) -> None:
         """What regularizers add to gradients after the way back."""
-        for path, parameter in _penalized(module):
+        for path, parameter in penalized(module):
             gradient = parameter.regularizer.gradient(parameter.data)
             self.steps.append(ExplainedStep(
                 BACKWARD, path, repr(parameter.regularizer), "dw += dr/dw",
@@ -193,12 +194,6 @@ class _Known:
         """Of its own parameters and their gradients, by their letters."""
         own = {letter: getattr(self.module, name).shape for name, letter in self.letters.items()}
         return {**own, **{f"d{letter}": shape for letter, shape in own.items()}}
-
-
-def _penalized(module: Module) -> Iterator[tuple[str, Parameter]]:
-    for path, parameter in module.named_parameters():
-        if parameter.trainable and parameter.regularizer:
-            yield path, parameter
 
 
 def _shapes(name: str, tree: Any) -> dict[str, Any]:

@@ -3,12 +3,14 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from kerasish.insight.table import in_units, ruled
+from kerasish.insight.table import in_units, ruled, wrapped
 from kerasish.insight.units import in_bytes
 from kerasish.types import Shape
 
 _LONGEST = 110
 _HEAD = ("Layer", "Output shape", "Parameters", "Saved", "Workspace", "In forward", "In backward")
+_ALONE = ("Rows without bytes are of modules that are not called by themselves: the layer before "
+          "an activation runs it, for instance.")
 _MOST = 10**15
 """Samples: more than any memory holds."""
 
@@ -148,9 +150,14 @@ class MemoryPlan:
         sums = [(name, "", in_units(size), "", "", "", "") for name, size in self._kinds()]
         what = "A step of training" if self.training else "A prediction"
         return "\n".join([f"{what}, batch_size={self.batch_size}",
-                          *ruled([[], [_HEAD], cells, sums], _LONGEST),
+                          *ruled([[], [_HEAD], cells, sums], _LONGEST), *self._about_rows(),
                           f"Peak: {in_units(self.peak)} ({self.peak:,} bytes), at the "
                           f"{self.peak_at}"])
+
+    def _about_rows(self) -> list[str]:
+        """What a row that is blank means, if there is one."""
+        is_blank = any(not any(_sizes(row)) for row in self.rows)
+        return wrapped(_ALONE, _LONGEST) if is_blank else []
 
     def _kinds(self) -> list[tuple[str, int]]:
         return [("Parameters", self.parameters), ("Gradients", self.gradients),
@@ -162,5 +169,8 @@ class MemoryPlan:
 def _cells(row: Row) -> tuple[str, ...]:
     shape = ", ".join(map(str, row.output_shape)) if isinstance(row.output_shape, tuple) else (
         str(row.output_shape))
-    sizes = (row.parameters, row.saved, row.workspace, row.forward, row.backward)
-    return row.name, f"(N, {shape})", *(in_units(size) if size else "" for size in sizes)
+    return row.name, f"(N, {shape})", *(in_units(size) if size else "" for size in _sizes(row))
+
+
+def _sizes(row: Row) -> tuple[int, ...]:
+    return row.parameters, row.saved, row.workspace, row.forward, row.backward

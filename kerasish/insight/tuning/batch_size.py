@@ -140,6 +140,8 @@ def find_batch_size(
             bytes; None is what there is.
         most: the largest size to try, 1 or more; None is the number of samples, 4096 at most.
 
+    Returns: the sizes in `rows`, the `suggestion`, and `largest`, what fits; printed, a table.
+
     Example:
         >>> from kerasish import Model
         >>> from kerasish.layers import Linear, Tanh

@@ -168,6 +168,8 @@ def lr_find(
         num_steps: updates, 20 or more.
         smoothing: β, from 0 to below 1.
 
+    Returns: what was seen, with the `suggestion`: print it, or draw it with `plot(path)`.
+
     Example:
         >>> from kerasish import Model
         >>> from kerasish.layers import Linear, Tanh

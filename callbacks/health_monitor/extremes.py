@@ -22,7 +22,7 @@ from .gauges import Values, gauge_of
 _CHANNELS_FIRST = (Convolving, ChannelNorm, GroupNorm)
 
 
-class Sight(Watch):
+class Extremes(Watch):
     """Keeps, for each unit of the activations, the greatest of the values that its gauge gives.
 
     A unit is a feature of (N, F), and a channel of (N, C, H, W) and of more axes. Of three axes it
