@@ -16,10 +16,11 @@ from kerasish.layers.recurrent.onednn import row_length
 
 _aten = torch.ops.aten
 _select_backend: Callable[..., Any] = torch._C._select_conv_backend
-_BLOCK = 8
-"""oneDNN lays down a multiple of so many channels."""
-_PLAIN = (1, 3)
-"""Channels of an image, which it reads as they lie."""
+_WIDE = torch.backends.cpu.get_cpu_capability() == "AVX512"
+_BLOCK = 16 if _WIDE else 8
+"""oneDNN lays down a multiple of so many channels: a vector of the processor's."""
+_PLAIN = range(1, _BLOCK) if _WIDE else (1, 3)
+"""Channels of an image, which it reads as they lie, under a window."""
 _SCRATCH = 8216
 """Bytes that it works in."""
 
@@ -61,7 +62,7 @@ class _Convolution(NamedTuple):
         """Whether x, of so many channels, is copied into blocks."""
         in_group = channels // self.groups
         depthwise = in_group == 1 == self.weight.shape[1] and len(self.weight) == channels
-        return depthwise or (in_group >= _BLOCK and in_group % _BLOCK == 0)
+        return depthwise or (in_group >= 8 and in_group % 8 == 0)
 
     def columns(self, x: Tensor, y: Tensor) -> int:
         """The elements of x under the kernel, for each place of y; under a single one, it is x."""
@@ -85,7 +86,8 @@ def _convolution(args: Any, y: Tensor) -> int:
     if backend == "MkldnnTranspose" and max(conv.stride) > 1:
         return 2 * y.nbytes
     if backend == "MkldnnTranspose":
-        return _blocked(x) + _blocked_weight(weight) + _blocked(y) - min(_blocked(x), y.nbytes)
+        results = 1 if conv.groups > 1 else 2
+        return _blocked(x) + _blocked_weight(weight) + results * _blocked(y) - y.nbytes
     return conv.columns(y, x) if conv.transposed else conv.columns(x, y)
 
 
@@ -119,7 +121,8 @@ def _for_dw(conv: _Convolution, dy: Tensor) -> int:
     if max(conv.dilation) > 1 or (x.dim() == 5 and max(conv.padding) and not conv.transposed):
         return 0
     first, second = (x, dy) if conv.transposed else (dy, x)
-    plain = conv.groups == 1 and second.shape[1] in _PLAIN
+    window = math.prod(conv.weight.shape[2:]) > 1
+    plain = conv.groups == 1 and second.shape[1] in _PLAIN and (window or not _WIDE)
     return _blocked(first) + (0 if plain else _blocked(second))
 
 
