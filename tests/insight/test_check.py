@@ -427,7 +427,7 @@ def test_a_model_with_losses_of_its_own_says_so():
 
     model = Own(Linear(1), device="cpu")
     model.compile("sgd", None)
-    with pytest.raises(RuntimeError, match="Give compile a loss"):
+    with pytest.raises(RuntimeError, match="Give compile the loss that is meant"):
         model.check(X, Y)
 
 

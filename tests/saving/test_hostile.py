@@ -18,8 +18,8 @@ HARMLESS = (
     "training.tree.optimizer.gathered_batches=0",
     "net.objects.0.config.l2=", "net.objects.3.config.weight_initializer=null",
     "training.objects.0.config.decay_steps=", "training.objects.1.config.use_ema=",
-    "training.tree.optimizer.gathered_rows=0", "training.tree.optimizer.learning_rate=",
-    "training.tree.optimizer.schedule={\"$object\": 0}", "object 1 as optimizer",
+    "training.tree.optimizer.gathered_rows=", "training.tree.optimizer.learning_rate=",
+    "training.tree.optimizer.schedule=", "object 1 as optimizer",
     "object 2 as loss", "object 3 as metrics", "a long graph", "huge ", "1000 as ",
 )  # fmt: skip
 """What may be loaded, since it says something legal: another number, say."""
