@@ -10,9 +10,10 @@ from typing import Any
 import torch
 
 from kerasish import losses, optimizers
-from kerasish.checks import check_count
+from kerasish.checks import check_count, check_flag
 from kerasish.data import Source
 from kerasish.endings import check_classes, check_endings, endings, known_outputs
+from kerasish.jit import Jit
 from kerasish.losses import Loss
 from kerasish.losses.several import NoLoss, OutputLosses, check_weights, for_outputs, keys_of
 from kerasish.metrics import Metric, Scores, named_metrics
@@ -50,6 +51,7 @@ class Compilable(Trainer):
         weighted_metrics: Any = None,
         steps_per_execution: int = 1,
         precision: str | None = None,
+        jit_compile: bool = False,
     ) -> None:
         """Chooses how to train; all of it is checked here.
 
@@ -75,6 +77,10 @@ class Compilable(Trainer):
                 weights; weights, the sums of gradients, losses, metrics, the optimizer and the
                 statistics of norms stay in float32, and so do files. "float32" refuses parameters
                 of any other type. None computes in the type that they have.
+            jit_compile: whether fit runs the whole training step, `steps_per_execution` of them in
+                one call, as a program that `torch.compile` makes in its first epoch, which takes
+                some seconds and needs a C++ compiler. Results are the same but for rounding. What
+                cannot be compiled is named once, and training goes on without.
         """
         given = {name: value for name, value in locals().items() if name != "self"}
         if self._fitting:
@@ -88,11 +94,13 @@ class Compilable(Trainer):
         weighted = named_metrics(weighted_metrics, new_loss, ending, beside=plain)
         steps = check_count("compile(steps_per_execution)", steps_per_execution, 1, "1 is usual.")
         dtype = check_precision(precision)
+        check_flag("compile(jit_compile)", jit_compile, "Steps are compiled in fit alone.")
         compute = compute_copy(self.module, dtype)
         new_optimizer.claim(self)
         self.optimizer, self.loss, self.metrics = new_optimizer, new_loss, plain | weighted
         self.weighted_names, self.steps_per_execution = tuple(weighted), steps
         self.compile_arguments, self.precision, self._compute = given, dtype, compute
+        self.jit = Jit() if jit_compile else None
         self._scores, self._answered_names, self.compiled = None, None, True
         self._prepare()
 

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from kerasish.data import Batch
 from kerasish.hooks import CallbackList
 from kerasish.metrics import RunningLogs, Scores
 from kerasish.plan import Plan
@@ -35,15 +34,29 @@ class Run:
         self.ended = False
         """Whether training came to its end and every callback knows."""
 
-    def begin_epoch(self, epoch: int) -> Iterator[Batch]:
-        """Tells the callbacks; returns the batches that are left of the epoch."""
+    def begin_epoch(self, epoch: int, at_once: int | None = None) -> Iterator[Any]:
+        """Tells the callbacks; returns the batches that are left of the epoch.
+
+        Args:
+            epoch: its number.
+            at_once: how many are to lie in a stack; None hands them out one by one.
+        """
         self.epoch = epoch
         if self.batch:
             self.hooks.on_epoch_resume(epoch, self.batch)
         else:
             self.noise = self.plan.noise(epoch, self.device)
             self.hooks.on_epoch_begin(epoch, {})
+        if at_once is not None:
+            return self.plan.source.stacks(epoch, self.plan.steps, self.batch, at_once)
         return self.plan.source.epoch(epoch, self.plan.steps, self.batch)
+
+    def full_stack(self, steps: int) -> int:
+        """How many batches of full size are trained at once, where `steps` are asked for."""
+        source, known = self.plan.source, self.plan.batches_an_epoch
+        if known is not None and self.plan.steps is None and source.samples and source.batch_size:
+            known = max(1, source.samples // source.batch_size)
+        return min(steps, known or steps)
 
     def teller(self, scores: Scores) -> Callable[[int], None] | None:
         """What tells the callbacks that a batch is done; None if none of them listens."""

@@ -8,16 +8,16 @@ import torch
 from torch import Tensor
 
 from kerasish.data import Batch
+from kerasish.executions import Executing
 from kerasish.hooks import CallbackList
 from kerasish.metrics import RunningLogs, Scores
 from kerasish.module import Module
 from kerasish.random import drawing_from
 from kerasish.running import Run
-from kerasish.stepping import Stepper
 from kerasish.trees import mapped
 
 
-class Trainer(Stepper):
+class Trainer(Executing):
     """A module with a loss and an optimizer, and the loop that trains it."""
 
     device: torch.device
@@ -68,12 +68,17 @@ class Trainer(Stepper):
         """Trains epoch after epoch: the loop that `fit` is about."""
         plan, hooks, parts = run.plan, run.hooks, list(self.module.modules())
         self.unwound, self._after_backward = False, tuple(hooks.listeners("on_backward_end"))
+        compiled = self.jit is not None and self.jit.ready(self, hooks)
+        at_once = self.steps_per_execution if compiled else None
         for epoch in range(run.epoch, plan.epochs.stop):
             if self.stop_training or self.interrupted:
                 break
-            batches = run.begin_epoch(epoch)
+            batches = run.begin_epoch(epoch, at_once)
             with mode(parts, training=True), drawing_from(run.noise):
-                self.train_epoch(batches, run)
+                if at_once is None:
+                    self.train_epoch(batches, run)
+                else:
+                    self.train_executions(batches, run, self.scores, run.full_stack(at_once))
             if self.interrupted:
                 run.interrupt(self.batch)
             if self.optimizer.flush():  # micro-batches that are left over

@@ -40,7 +40,8 @@ def test_what_it_was_given_is_kept_as_it_was_given() -> None:
     model.compile(optimizer, "mse", weighted_metrics=["mae"], steps_per_execution=4)
     assert model.compile_arguments == {
         "optimizer": optimizer, "loss": "mse", "loss_weights": None, "metrics": None,
-        "weighted_metrics": ["mae"], "steps_per_execution": 4, "precision": None}
+        "weighted_metrics": ["mae"], "steps_per_execution": 4, "precision": None,
+        "jit_compile": False}
     assert model.compile_arguments["optimizer"] is optimizer and model.steps_per_execution == 4
 
 

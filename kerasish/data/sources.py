@@ -12,6 +12,7 @@ from kerasish.data.ahead import END, Ahead
 from kerasish.data.arrays import Arrays, Batch
 from kerasish.data.class_weights import weights_by_class
 from kerasish.data.convert import argument
+from kerasish.data.executions import Stack, stacked, unstacked
 from kerasish.random import derived_generator
 from kerasish.types import Device
 
@@ -68,6 +69,10 @@ class Source:
         Raises: ValueError, when it is gone through, if there are too few and it cannot restart.
         """
         raise NotImplementedError(f"{type(self).__name__} needs an epoch method. Write it.")
+
+    def stacks(self, number: int, steps: int | None, start: int, most: int) -> Iterator[Stack]:
+        """The batches of an epoch as `epoch` gives them, up to so many in a stack."""
+        return stacked(self.epoch(number, steps, start), most, start)
 
     def from_start(self, steps: int | None = None) -> Iterator[Batch]:
         """A pass, from its start where that can be, or the first so many batches of one.
@@ -134,6 +139,11 @@ class ArraySource(Source):
             return self._pass(number, start)
         return self._across_passes(number * steps + start, steps - start)
 
+    def stacks(self, number: int, steps: int | None, start: int, most: int) -> Iterator[Stack]:
+        if steps is not None or start % most or self.arrays.in_file:
+            return super().stacks(number, steps, start, most)
+        return unstacked(self._pass(number, start, most), self.batch_size)
+
     def from_start(self, steps: int | None = None) -> Iterator[Batch]:
         return islice(self._pass(0, 0), steps)
 
@@ -148,8 +158,8 @@ class ArraySource(Source):
             yield from islice(self._pass(number, start), length)
             place, count = place + length, count - length
 
-    def _pass(self, number: int, start: int) -> Iterator[Batch]:
-        row, size = start * self.batch_size, self.batch_size
+    def _pass(self, number: int, start: int, at_once: int = 1) -> Iterator[Batch]:
+        row, size = start * self.batch_size, at_once * self.batch_size
         if self.shuffle:
             return self.arrays.batches(size, self._order(number)[row:], self._through)
         arrays = self.arrays.rows(row) if row else self.arrays

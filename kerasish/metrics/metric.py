@@ -130,9 +130,10 @@ class Mean(Metric):
         self._total.add_(mean, alpha=count)
         self._count += count
 
-    def add_all(self, means: Sequence[Tensor], count: int) -> None:
+    def add_all(self, means: Sequence[Tensor] | Tensor, count: int) -> None:
         """Takes in several means, each of so many samples, at the cost of a few."""
-        self.add(torch.stack(list(means)).sum(dtype=torch.float64), count)
+        stack = means if isinstance(means, Tensor) else torch.stack(list(means))
+        self.add(stack.sum(dtype=torch.float64), count)
         self._count += count * (len(means) - 1)
 
     def _take(self, total: Tensor, weight: Tensor | None, count: int) -> None:

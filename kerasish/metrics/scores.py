@@ -104,6 +104,28 @@ class Scores:
                 self._take_in(self._quick)
                 self._held, self._held_size = [], 0
 
+    def update_all(
+        self, losses: Tensor, y_pred: Any, y_true: Any, sample_weight: Any,
+        parts: Mapping[str, Tensor], size: int,
+    ) -> None:
+        """Takes in several batches, each of so many samples, that lie in stacks."""
+        self.updates += 1
+        for name, each in (("loss", losses), *parts.items()):
+            self.losses[name].add_all(each, size)
+        for name, metric in self._others.items():  # each batch may count as one
+            for i in range(len(losses)):
+                one = mapped(lambda part, i=i: part[i],  # type: ignore[misc]
+                             (y_pred, y_true, sample_weight if name in self.weighted else None))
+                with torch.inference_mode(False):
+                    metric.update(*one)
+        if self._quick:
+            block = mapped(lambda part: part.flatten(0, 1), (y_pred, y_true, sample_weight))
+            self._held.append(block)
+            self._held_size += sum(part.numel() for part in leaves(block[0]))
+            if self._held_size >= _BLOCK or len(self._held) >= _BLOCK_BATCHES:
+                self._take_in(self._quick)
+                self._held, self._held_size = [], 0
+
     def _add_losses(self, mean: Mean) -> None:
         """Adds up the losses that are held, each the mean over so many rows."""
         if self._held_losses:
