@@ -82,9 +82,10 @@ def plot_decision_boundary(
     require_model(who, model)
     require_loss(f"{who}(model)", model)
     points = as_tensor(f"{who}(x)", x)
-    if points.dim() != 2 or points.shape[1] != 2 or not len(points):
+    if points.dim() != 2 or points.shape[1] != 2:
         raise ValueError(f"{who}(x) expects samples of two features, (N, 2); got shape "
                          f"{tuple(points.shape)}. Of more features no plane can show all.")
+    _require_some(who, len(points))
     if not points.isfinite().all():
         raise ValueError(f"{who}(x) expects finite features; got NaN or infinite ones. Leave "
                          "these samples out: they lie nowhere on the plane.")
@@ -128,7 +129,8 @@ class _Answers:
         y_pred = torch.from_numpy(model.predict(x, batch_size, verbose=0))
         y_true = as_tensor(f"{who}(y)", y)
         shapes = tuple(y_pred.shape), tuple(y_true.shape)
-        if not len(y_pred) or len(y_pred) != len(y_true):
+        _require_some(who, len(y_pred))
+        if len(y_pred) != len(y_true):
             raise ValueError(f"{who}(y) expects a target for each sample; got {len(y_true)} for "
                              f"{len(y_pred)}. Give both the same first axis.")
         self._reading.check_shapes(who, *shapes)
@@ -161,6 +163,12 @@ class _Answers:
         if len(unknown):
             raise ValueError(f"{who}(y) expects classes from 0 to {self.classes - 1}; got "
                              f"{int(unknown[0])}. Number them from 0.")
+
+
+def _require_some(who: str, samples: int) -> None:
+    if not samples:
+        raise ValueError(f"{who}(x) expects at least one sample; got none. Check how x was "
+                         "selected.")
 
 
 def _require_labels(who: str, targets: Tensor) -> None:

@@ -1,13 +1,14 @@
 """Model.plan: what it says beforehand is what torch's memory profiler sees afterwards."""
 
 import copy
+import re
 
 import numpy as np
 import pytest
 import torch
 
 from kerasish import Model, Sequential
-from kerasish.containers import Recompute
+from kerasish.containers import Graph, Input, Recompute
 from kerasish.layers import LSTM, Flatten, Linear, Tanh
 from kerasish.losses import MSE
 from kerasish.module import Module
@@ -17,6 +18,7 @@ from tests.insight.memory_nets import batch_for, compiled, conv_net, mlp, small,
 
 NETS = {"mlp": mlp, "conv_net": conv_net, "transformer": transformer,
         "without dropout": lambda optimizer: transformer(optimizer, 0.0)}
+X = torch.ones(4, 3)
 
 
 # ---- against the profiler -----------------------------------------------------------------------
@@ -215,3 +217,25 @@ def test_what_cannot_be_planned_is_refused():
         model.plan(4, np.zeros((2, 5)), np.zeros((2, 7)))
     with pytest.raises(ValueError, match=r"plan\(x, y\) expects as many samples"):
         model.plan(4, np.zeros((2, 5)), np.zeros(3))
+    with pytest.raises(ValueError, match=r"a loss for each of several targets; got Cross.*'a'"):
+        model.plan(4, np.zeros((2, 5)), {"a": np.zeros(2, int)})
+
+
+@pytest.mark.parametrize(("y", "got"), [
+    (X, "got (Tensor|a single one)"), ({"a": X}, r"got \['a'\]"),
+    ({"a": X, "c": X}, r"got \['a', 'c'\]")])
+def test_targets_of_other_outputs_are_refused_as_in_a_fit(y, got):
+    x = Input((3,))
+    model = Model(Graph(x, {"a": Linear(3)(x), "b": Linear(3)(x)}), device="cpu")
+    model.compile("sgd", {"a": "mse", "b": "mse"})
+    message = rf"^y expects targets with the outputs \['a', 'b'\] in a dict; {got}"
+    for ask in (model.fit, lambda x, y: model.plan(4, x, y)):
+        with pytest.raises(ValueError, match=message):
+            ask(X, y)
+
+
+@pytest.mark.parametrize("shape", [3, "x", (3.5,), (-1,), {"a": 3}, ((3,), "x")])
+def test_an_input_shape_that_is_none_is_refused_at_the_door(shape):
+    with pytest.raises(ValueError, match=r"plan\(input_shape\) expects the shape of a sample, .*; "
+                                         rf"got {re.escape(repr(shape))}. Write input_shape"):
+        mlp().plan(4, input_shape=shape)

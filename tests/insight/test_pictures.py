@@ -187,6 +187,9 @@ X, Y = torch.randn(6, 2), torch.arange(6) % 2
      r"plot_decision_boundary\(y\) expects yes and no, .* with a loss of numbers; got "),
     (plot_decision_boundary, lambda: answering("cross_entropy"), torch.randn(6, 3), Y, {},
      r"plot_decision_boundary\(x\) expects samples of two features, \(N, 2\); got shape \(6, 3\)"),
+    *((draw, lambda: answering("cross_entropy"), X[:0], Y[:0], {},
+       rf"^{draw.__name__}\(x\) expects at least one sample; got none. Check how x was selected")
+      for draw in (plot_confusion_matrix, plot_decision_boundary)),
     (plot_decision_boundary, lambda: answering("cross_entropy"), X * float("nan"), Y, {},
      r"plot_decision_boundary\(x\) expects finite features; got NaN or infinite ones"),
     (plot_decision_boundary, lambda: answering("cross_entropy"), X, Y, {"axis_names": "abc"},

@@ -192,7 +192,7 @@ def test_other_files_are_refused(tmp_path) -> None:
         Model.load(path)
     with pytest.raises(FileNotFoundError):
         model.replay(tmp_path / "nothing")
-    with pytest.raises(TypeError, match="expects a path; got 3"):
+    with pytest.raises(TypeError, match=r"^Model.replay\(path\) expects a path; got 3. Write"):
         model.replay(3)
 
 

@@ -10,7 +10,7 @@ from kerasish.data.arrays import placed
 from kerasish.losses import Loss
 from kerasish.losses.classes import ClassLoss
 from kerasish.losses.several import OutputLosses
-from kerasish.trees import mapped, mapped_shapes, sample_shapes
+from kerasish.trees import is_shape, mapped, mapped_shapes, parts_of, sample_shapes
 
 
 class Samples:
@@ -27,6 +27,10 @@ class Samples:
     def __init__(self, x: Any, y: Any, sample_weight: Any, input_shape: Any) -> None:
         self.x = self.y = self.sample_weight = None
         self.shape = tuple(input_shape) if isinstance(input_shape, list) else input_shape
+        if self.shape is not None and not _is_possible(self.shape):
+            raise ValueError("plan(input_shape) expects the shape of a sample, or of each input in "
+                             f"a tuple or dict; got {input_shape!r}. Write input_shape=(784,), "
+                             "say, without the batch.")
         if x is not None:
             self.x, self.y, self.sample_weight = _seen(Arrays(x, y, sample_weight, "plan"))
             self.shape = sample_shapes(self.x)
@@ -43,6 +47,13 @@ class Samples:
             self.y = _targets(model.loss, model.module.build(self.shape))
         batch = placed("meta", dtype, (self.x, self.y, self.sample_weight))
         return mapped(lambda part: part.new_empty(size, *part.shape[1:]), batch)
+
+
+def _is_possible(shapes: Any) -> bool:
+    """Whether it is the shape of a tensor, or a tuple or dict of shapes."""
+    if is_shape(shapes):
+        return all(size >= 0 for size in shapes)
+    return isinstance(shapes, tuple | dict) and all(map(_is_possible, parts_of(shapes)))
 
 
 def _seen(arrays: Arrays) -> Any:

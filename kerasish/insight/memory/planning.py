@@ -1,5 +1,7 @@
 """From a model to its memory plan."""
 
+from functools import partial
+from operator import add
 from typing import Any
 
 from torch import Tensor
@@ -14,7 +16,7 @@ from kerasish.metrics import Scores
 from kerasish.module import Module
 from kerasish.parameter import Parameter
 from kerasish.paths import values
-from kerasish.trees import leaves
+from kerasish.trees import leaves, mapped_shapes, shape_of
 
 
 def plan(
@@ -64,10 +66,11 @@ def _refuse_data(batch_size: Any) -> None:
 
 def _planned(model: Any, samples: Samples, y: Any, training: bool, size: int) -> MemoryPlan:
     with weightless(model) as twin:
-        twin.module.build(samples.shape)
+        output = twin.module.build(samples.shape)
         twin._prepare()
         batch = samples.batch(twin, size)
         if training:
+            _check_targets(twin, mapped_shapes(partial(add, (size,)), output), batch[1])
             twin._scores = _scores(twin, y)
         gone = Rehearsal(twin, batch, training, model.device.type).run()
         sizes = _sizes(twin, batch, gone)
@@ -77,6 +80,13 @@ def _planned(model: Any, samples: Samples, y: Any, training: bool, size: int) ->
                     for part in twin.module.modules())
     return MemoryPlan(size, training, sizes, gone.live.peak.where, rows, least,
                       lambda other: _planned(model, samples, y, training, other))
+
+
+def _check_targets(model: Any, y_pred: Any, y: Any) -> None:
+    """Refuses targets of other shapes than a loss takes, and of others than all outputs have."""
+    if not model.trains_by_itself:
+        model._require_single("targets", y)
+        model.loss.check_shapes(y_pred, shape_of(y))
 
 
 def _scores(model: Any, y: Any) -> Scores:

@@ -17,7 +17,7 @@ from kerasish.insight.wording import title_of
 from kerasish.parameter import Parameter
 from kerasish.paths import values
 from kerasish.random import drawing_from
-from kerasish.saving.errors import FilePath
+from kerasish.saving.errors import FilePath, check_path
 from kerasish.training import mode
 from kerasish.trees import batch_size, mapped
 from kerasish.watching import Place, Watch
@@ -70,7 +70,7 @@ class Replay:
 def replay(model: Any, path: FilePath) -> Replay:
     """`Model.replay`, which describes it."""
     model._require_compiled("replay")
-    step = read_step(path)
+    step = read_step(check_path("Model.replay(path)", path, "nan/step-00123.safetensors"))
     with twin(model) as copied:
         return rerun(copied, step, path)
 
