@@ -52,8 +52,8 @@ def test_it_holds_how_the_model_is_compiled_and_fitted(tmp_path: Path) -> None:
     model = fit(*with_files(tmp_path, Text()))
     assert lines(texts(tmp_path / "train")["configuration"]) == {
         "optimizer": repr(model.optimizer), "loss": "mse", "metrics": "['mae']",
-        "steps_per_execution": "1", "jit_compile": "False", "epochs": "2", "steps": "3", "samples": "12",
-        "batch_size": "5", "seed": "3", "device": "cpu"}
+        "steps_per_execution": "1", "jit_compile": "False", "epochs": "2", "steps": "3",
+        "samples": "12", "batch_size": "5", "seed": "3", "device": "cpu"}
 
 
 def test_it_holds_the_versions(tmp_path: Path) -> None:
