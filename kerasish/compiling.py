@@ -79,8 +79,9 @@ class Compilable(Trainer):
                 of any other type. None computes in the type that they have.
             jit_compile: whether fit runs the whole training step, `steps_per_execution` of them in
                 one call, as a program that `torch.compile` makes in its first epoch, which takes
-                some seconds and needs a C++ compiler. Results are the same but for rounding. What
-                cannot be compiled is named once, and training goes on without.
+                some seconds and needs a C++ compiler. Results are the same but for rounding. It
+                pays for small nets, whose steps take less than a millisecond; larger ones train
+                faster without. What cannot be compiled is named once, and training goes on without.
         """
         given = {name: value for name, value in locals().items() if name != "self"}
         if self._fitting:

@@ -20,6 +20,7 @@ from torch._dynamo.backends.debugging import aot_eager
 
 from kerasish import Model, Module, Sequential, export
 from kerasish.callbacks import BackupAndRestore
+from kerasish.constraints import MaxNorm
 from kerasish.containers import Add, Graph, Input, Recompute, Residual
 from kerasish.hooks import Callback
 from kerasish.jit import execution
@@ -205,7 +206,7 @@ OPTIMIZERS: dict[str, Callable[[], Optimizer]] = {
     "momentum": lambda: SGD(0.1, momentum=0.9, weight_decay=0.1, clipnorm=0.1),
     "Nesterov": lambda: SGD(0.1, momentum=0.9, nesterov=True, global_clipnorm=0.1),
     "Adam": lambda: Adam(0.01, clipvalue=0.05),
-    "AMSGrad": lambda: Adam(0.01, amsgrad=True),
+    "AMSGrad": lambda: Adam(0.01, beta_2=0.3, amsgrad=True),
     "averages": lambda: Adam(0.01, use_ema=True, ema_momentum=0.7),
     "AdamW": lambda: AdamW(0.01, weight_decay=0.5),
     "Adamax": lambda: Adamax(0.01), "Nadam": lambda: Nadam(0.01),
@@ -230,7 +231,7 @@ def test_optimizers_give_the_same(name: str, compiled: list[Any]) -> None:
 
 
 def hung() -> Sequential:
-    net = Sequential(Linear(4, 6, weight_regularizer="l2", weight_constraint="max_norm"), Tanh(),
+    net = Sequential(Linear(4, 6, weight_regularizer="l2", weight_constraint=MaxNorm(0.5)), Tanh(),
                      Linear(6, 3))
     net[2].learning_rate_multiplier = 3.0
     return net
@@ -394,6 +395,28 @@ def test_settings_that_change_all_the_time_end_compiling(
     require_same(model, trained(jit=False, **given))
 
 
+class Strengthening(Callback):
+    """Sets what is no attribute of a module after the first epoch."""
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        self.model.module[0].weight.regularizer.l2 = 0.5
+
+
+def test_settings_of_what_hangs_on_parameters_count(compiled: list[Any]) -> None:
+    model = trained(hung, callbacks=[Strengthening()])
+    require_compiled(model, 2)
+    require_same(model, trained(hung, False, callbacks=[Strengthening()]))
+
+
+def test_a_fit_with_a_hook_on_gradients_leaves_later_fits_compiled(
+    compiled: list[Any], capsys: pytest.CaptureFixture[str],
+) -> None:
+    model = trained(callbacks=[Between()])
+    assert compiled == [] and "got Between, which is called" in capsys.readouterr().err
+    model.fit(numbers(4), classes(), batch_size=4, verbose=0)
+    require_compiled(model)
+
+
 class Watching(Callback):
     """Looks at the modules during the second epoch."""
 
@@ -508,7 +531,6 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "optimizer": ({"optimizer": lambda: OwnAdam(0.01)}, "got the optimizer OwnAdam"),
     "accumulation": ({"optimizer": lambda: SGD(0.1, gradient_accumulation_steps=2)},
                      r"got SGD\(gradient_accumulation_steps\)"),
-    "hook": ({"callbacks": [Between()]}, "got Between, which is called between backward and"),
     "host": ({"make": lambda: Sequential(Reading(), mlp())}, "got RuntimeError: .*"),
     "counter": ({"make": lambda: Sequential(Numbering(), mlp())},
                 "got NotImplementedError: a module that keeps numbers of its own"),

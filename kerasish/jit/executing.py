@@ -1,6 +1,7 @@
 """Which steps run as compiled programs, which program that is, and what to say where none can."""
 
 import time
+from collections.abc import Iterator
 from operator import itemgetter
 from typing import Any, NamedTuple
 
@@ -12,7 +13,7 @@ from kerasish.jit.execution import Execution
 from kerasish.jit.formulas import FORMULAS, numbers_of
 from kerasish.jit.noise import drawn
 from kerasish.jit.step import trace
-from kerasish.losses.several import NoLoss
+from kerasish.losses.several import NoLoss, OutputLosses
 from kerasish.parameter import Parameter
 from kerasish.progress import notice
 from kerasish.random import stream
@@ -70,6 +71,7 @@ class Jit:
         """By the shapes of a batch and all settings that they go by."""
         self.refused = False
         """Whether something was in the way: all steps then run as without it."""
+        self._told_of_hearers = False
         self._settings: tuple[int, Any] = (-1, None)
         self._parts: list[Settings] = []
 
@@ -79,11 +81,14 @@ class Jit:
 
     def ready(self, trainer: Any, hooks: Any) -> bool:
         """Whether the fit that begins can be compiled, as far as is known before it."""
-        if not self.refused and (reason := _in_the_way(trainer, hooks)):
+        if not self.refused and (reason := _in_the_way(trainer)):
             self._refuse(reason)
-        parts = (trainer.optimizer, trainer.loss, *trainer.module.modules())
-        self._parts = [Settings(part) for part in parts]
-        return not self.refused
+        self._parts = [Settings(part) for part in _parts_of(trainer)]
+        hearers = [type(each).__name__ for each in hooks if each.listens("on_backward_end")]
+        if hearers and not self.refused and not self._told_of_hearers:  # another fit may have none
+            self._told_of_hearers = True
+            _tell(f"{hearers[0]}, which is called between backward and update")
+        return not (self.refused or hearers)
 
     def run(self, trainer: Any, batches: Any, steps: int, most: int) -> Outcomes | None:
         """Trains on batches that lie in a stack, in order; not on all of them, it may be.
@@ -156,9 +161,7 @@ class Jit:
 
     def _refuse(self, reason: str) -> None:
         self.refused = True
-        notice("compile(jit_compile=True) expects a training step that can be compiled; got "
-               f"{reason}. Training goes on without, with the same results. Leave jit_compile "
-               "out, or change what is named.")
+        _tell(reason)
 
     def _key(self, trainer: Any, batches: Any) -> tuple[Any, Any]:
         if self._settings[0] != Parameter.revisions:
@@ -202,11 +205,25 @@ def _stack_of(part: Tensor, most: int) -> Tensor:
     return stack
 
 
-def _in_the_way(trainer: Any, hooks: Any) -> str | None:
+def _tell(reason: str) -> None:
+    notice(f"compile(jit_compile=True) expects a training step that can be compiled; got {reason}. "
+           "Training goes on without, with the same results. Leave jit_compile out, or change what "
+           "is named.")
+
+
+def _parts_of(trainer: Any) -> Iterator[Any]:
+    """Whose settings a program goes by."""
+    yield from (trainer.optimizer, trainer.loss, *trainer.module.modules())
+    if isinstance(trainer.loss, OutputLosses):
+        yield from (part.loss for part in trainer.loss.parts)
+    for parameter in trainer.module.parameters():
+        yield from filter(None, (parameter.regularizer, parameter.constraint))
+
+
+def _in_the_way(trainer: Any) -> str | None:
     """What is known not to be compiled; None if nothing is."""
     optimizer = trainer.optimizer
     own = [name for name in _TRACED if getattr(type(trainer), name) is not getattr(Stepper, name)]
-    hearers = [type(each).__name__ for each in hooks if each.listens("on_backward_end")]
     overwrites = optimizer.use_ema and optimizer.ema_overwrite_frequency
     reasons = [
         (own, f"{type(trainer).__name__}.{own[0] if own else ''}, a method of your own"),
@@ -217,7 +234,6 @@ def _in_the_way(trainer: Any, hooks: Any) -> str | None:
         (optimizer.accumulates, f"{type(optimizer).__name__}(gradient_accumulation_steps)"),
         (overwrites, f"{type(optimizer).__name__}(ema_overwrite_frequency)"),
         (not optimizer.flats, "a model without parameters"),
-        (hearers, f"{hearers[0] if hearers else ''}, which is called between backward and update"),
     ]
     return next((reason for found, reason in reasons if found), None)
 
