@@ -98,11 +98,7 @@ class Scores:
                 metric.update(y_pred, y_true, sample_weight if name in self.weighted else None)
         if self._quick:  # the memory of predictions may be reused
             kept = y_pred.clone() if is_single else mapped(Tensor.clone, y_pred)
-            self._held.append((kept, y_true, sample_weight))
-            self._held_size += sum(part.numel() for part in leaves(kept))
-            if self._held_size >= _BLOCK or len(self._held) >= _BLOCK_BATCHES:
-                self._take_in(self._quick)
-                self._held, self._held_size = [], 0
+            self._hold((kept, y_true, sample_weight))
 
     def update_all(
         self, losses: Tensor, y_pred: Any, y_true: Any, sample_weight: Any,
@@ -119,12 +115,15 @@ class Scores:
                 with torch.inference_mode(False):
                     metric.update(*one)
         if self._quick:
-            block = mapped(lambda part: part.flatten(0, 1), (y_pred, y_true, sample_weight))
-            self._held.append(block)
-            self._held_size += sum(part.numel() for part in leaves(block[0]))
-            if self._held_size >= _BLOCK or len(self._held) >= _BLOCK_BATCHES:
-                self._take_in(self._quick)
-                self._held, self._held_size = [], 0
+            self._hold(mapped(lambda part: part.flatten(0, 1), (y_pred, y_true, sample_weight)))
+
+    def _hold(self, batch: tuple[Any, Any, Any]) -> None:
+        """Keeps a batch until there are enough to take in at once."""
+        self._held.append(batch)
+        self._held_size += sum(part.numel() for part in leaves(batch[0]))
+        if self._held_size >= _BLOCK or len(self._held) >= _BLOCK_BATCHES:
+            self._take_in(self._quick)
+            self._held, self._held_size = [], 0
 
     def _add_losses(self, mean: Mean) -> None:
         """Adds up the losses that are held, each the mean over so many rows."""

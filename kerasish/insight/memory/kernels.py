@@ -17,8 +17,10 @@ from kerasish.layers.recurrent.onednn import row_length
 _aten = torch.ops.aten
 _select_backend: Callable[..., Any] = torch._C._select_conv_backend
 _WIDE = torch.backends.cpu.get_cpu_capability() == "AVX512"
-_BLOCK = 16 if _WIDE else 8
-"""oneDNN lays down a multiple of so many channels: a vector of the processor's."""
+_LEAST_BLOCK = 8
+"""From a multiple of so many channels in a group on, oneDNN copies them into blocks."""
+_BLOCK = 16 if _WIDE else _LEAST_BLOCK
+"""It lays down a multiple of so many channels: a vector of the processor's."""
 _PLAIN = range(1, _BLOCK) if _WIDE else (1, 3)
 """Channels of an image, which it reads as they lie, under a window."""
 _SCRATCH = 8216
@@ -62,7 +64,7 @@ class _Convolution(NamedTuple):
         """Whether x, of so many channels, is copied into blocks."""
         in_group = channels // self.groups
         depthwise = in_group == 1 == self.weight.shape[1] and len(self.weight) == channels
-        return depthwise or (in_group >= 8 and in_group % 8 == 0)
+        return depthwise or (in_group >= _LEAST_BLOCK and in_group % _LEAST_BLOCK == 0)
 
     def columns(self, x: Tensor, y: Tensor) -> int:
         """The elements of x under the kernel, for each place of y; under a single one, it is x."""
