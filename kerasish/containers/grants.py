@@ -1,4 +1,4 @@
-"""What a container may allow a module at its place: to overwrite, to fuse, to leave out dx.
+"""What a container may allow a module at its place: to overwrite, to fuse, to wait, to omit dx.
 
 A permission belongs to a place in a container, never to a module: the same module elsewhere, or
 called by hand, never writes into what it was given. Declarations are believed only where they stand
@@ -7,6 +7,7 @@ beside the methods that they speak of, so a subclass with a backward of its own 
 
 import inspect
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any
 
 from kerasish.module import Kernels, Module
@@ -28,6 +29,34 @@ def may_overwrite(layers: Sequence[Module], index: int) -> bool:
         if not maker.returns_view:
             return True
     return False
+
+
+def may_overwrite_back(layers: Sequence[Module], index: int) -> bool:
+    """Whether the module at this place may write its dx, or what it likes, into dy.
+
+    It may if it can, and if a module further on has made that dy, which it hands out and forgets.
+    """
+    layer = layers[index]
+    if not takes(layer.backward, "overwrite") or not _declares(layer):
+        return False
+    for maker in layers[index + 1 :]:
+        if not _declares(maker):
+            return False
+        if not maker.returns_view:
+            return True
+    return False
+
+
+def in_order(layers: Sequence[Module]) -> list[int]:
+    """The places in the order in which they are computed: what `goes_before` another comes first.
+
+    That changes not a bit, and saves work. Both are believed by their exact class alone.
+    """
+    places = list(range(len(layers)))
+    for place, (layer, after) in enumerate(pairwise(layers)):
+        if type(layer) in vars(type(after)).get("goes_before", ()):
+            places[place], places[place + 1] = places[place + 1], places[place]
+    return places
 
 
 def fused_kernels(layers: Sequence[Module], index: int) -> Kernels | None:

@@ -4,7 +4,14 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
-from kerasish.containers.grants import fused_kernels, may_overwrite, stem_length, takes
+from kerasish.containers.grants import (
+    fused_kernels,
+    in_order,
+    may_overwrite,
+    may_overwrite_back,
+    stem_length,
+    takes,
+)
 from kerasish.module import Module
 
 Call = Callable[[Any], Any]
@@ -23,6 +30,8 @@ class Step(NamedTuple):
 
 def steps(layers: Sequence[Module]) -> list[Step]:
     """The steps through the modules, from the first to the last."""
+    places = in_order(layers)
+    layers = [layers[place] for place in places]
     found, index, stem = [], 0, stem_length(layers)
     while index < len(layers):
         layer: Any = layers[index]
@@ -32,14 +41,19 @@ def steps(layers: Sequence[Module]) -> list[Step]:
             forward = partial(layer.forward, activation=kernels)
         elif may_overwrite(layers, index):
             forward = partial(layer.forward, overwrite=True)
-        found.append(Step(index, forward, layer.backward, _to_stem(layer, index - stem)))
+        backward: Call = layer.backward
+        if may_overwrite_back(layers, index):
+            backward = partial(layer.backward, overwrite=True)
+        found.append(Step(places[index], forward, backward,
+                          _to_stem(layer, backward, index - stem)))
         index += 1 if kernels is None else 2
     return found
 
 
-def _to_stem(layer: Any, above: int) -> Call:
+def _to_stem(layer: Any, backward: Call, above: int) -> Call:
     """How to go back through a module so many places above the stem, which has nothing to train."""
     if above == 0 and takes(layer.backward, "need_dx"):
-        return partial(layer.backward, need_dx=False)
-    call: Call = layer.unwind if above < 0 else layer.backward
+        bound: Any = backward
+        return partial(bound, need_dx=False)
+    call: Call = layer.unwind if above < 0 else backward
     return call

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from kerasish.jit.formulas import FORMULAS
 from kerasish.jit.noise import Draw, Drawing
+from kerasish.jit.outs import COPIED
 from kerasish.jit.products import WRITTEN_OUT
 from kerasish.optimizers.segments import Segment
 from kerasish.optimizers.stages import add_penalties, clipping, project
@@ -116,8 +117,8 @@ def trace(trainer: Any, batch: Any, numbers: Tensor) -> Step:
         with Drawing() as drawing:
             _, outputs = run(inputs[0], inputs[1], inputs[2], inputs[3], None)
         noise = [draw.place_for(1, inputs[-1][0].device)[0].fill_(0.5) for draw in drawing.draws]
-        table = WRITTEN_OUT if inputs[-1][0].device.type == "cpu" else {}
-        graph = make_fx(run, decomposition_table=dict(table))(*inputs, noise)
+        products = WRITTEN_OUT if inputs[-1][0].device.type == "cpu" else {}
+        graph = make_fx(run, decomposition_table={**COPIED, **products})(*inputs, noise)
     _check_constants(graph, trainer)
     return Step(graph, tensors, drawing.draws, run.y_pred, run.values,
                 [(tuple(each.shape), each.dtype) for each in outputs])

@@ -3,6 +3,7 @@
 from collections.abc import Collection
 from typing import ClassVar
 
+import torch
 from torch import Tensor
 
 from kerasish.module import Module
@@ -10,6 +11,22 @@ from kerasish.types import Shape
 
 AXES = {1: "(N, C, L)", 2: "(N, C, H, W)", 3: "(N, C, D, H, W)"}
 """The shapes with so many axes after the channels."""
+
+_CHANNELS_LAST = {4: torch.channels_last, 5: torch.channels_last_3d}
+
+
+def layout_of(x: Tensor) -> torch.memory_format:
+    """How kernels lay down what they make of x: channels-last if x is, else contiguous."""
+    return _CHANNELS_LAST[x.dim()] if is_channels_last(x) else torch.contiguous_format
+
+
+def is_channels_last(x: Tensor) -> bool:
+    """Whether the channels of a place lie next to each other in memory, and those of a line don't.
+
+    A single channel, or images of a single place, are contiguous.
+    """
+    last = _CHANNELS_LAST.get(x.dim())
+    return last is not None and not x.is_contiguous() and x.is_contiguous(memory_format=last)
 
 
 def require_axes(who: object, shape: Shape, axes: Collection[int], fix: str) -> None:

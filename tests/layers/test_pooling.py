@@ -154,7 +154,7 @@ def test_x_is_not_kept(module: Module) -> None:
 
 
 @pytest.mark.parametrize(("module", "expected"), [
-    (MaxPool2d(2), 2 * 3 * 2 * 8), (AdaptiveMaxPool2d(1), 2 * 8), (GlobalMaxPool(), 2 * 8),
+    (MaxPool2d(2), 2 * 3 * 2), (AdaptiveMaxPool2d(1), 2 * 8), (GlobalMaxPool(), 2 * 8),
     (AvgPool2d(2), 0)], ids=repr)
 def test_places_are_counted_in_bytes(module: Module, expected: int) -> None:
     assert module.own_bytes((2, 6, 4)) == expected

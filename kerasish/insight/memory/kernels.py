@@ -35,6 +35,16 @@ def inner_bytes(operation: Any, args: Any, results: Any) -> int:
     return max(0, found(args, results))
 
 
+def as_laid(operation: Any, args: Any, y: Any) -> Any:
+    """What the kernel of an operation gives: the meta device gives more, or lays it otherwise."""
+    if operation is _aten.native_batch_norm_backward.default:
+        return tuple(each if wanted else None for each, wanted in zip(y, args[-1], strict=True))
+    if operation is _aten.convolution.default and kind_of_device(y) == "cpu":
+        if any(_is_channels_last(each) for each in args[:2]):
+            return y.contiguous(memory_format=_LAST[y.dim()])
+    return y
+
+
 # ---- convolutions -------------------------------------------------------------------------------
 # oneDNN copies what is not channels-last into blocks of channels, and the result back; torch's own
 # kernels, for small inputs and other types, write out what each element of y is the product of.
@@ -66,11 +76,21 @@ class _Convolution(NamedTuple):
         depthwise = in_group == 1 == self.weight.shape[1] and len(self.weight) == channels
         return depthwise or (in_group >= _LEAST_BLOCK and in_group % _LEAST_BLOCK == 0)
 
+    @property
+    def laid_weight(self) -> int:
+        """Its copy that lies channels-last, as x does, unless it lies so itself."""
+        return 0 if _is_channels_last(self.weight) else int(self.weight.nbytes)
+
+    @property
+    def scratch(self) -> int:
+        """What a kernel works in where x lies channels-last."""
+        return 6 * _SCRATCH if max(self.stride) > 1 else _SCRATCH
+
     def columns(self, x: Tensor, y: Tensor) -> int:
         """The elements of x under the kernel, for each place of y; under a single one, it is x."""
         window = math.prod(self.weight.shape[2:])
         places = x.shape[0] * math.prod(y.shape[2:])
-        laid = self.weight.nbytes if _is_channels_last(self.x) else 0
+        laid = self.laid_weight if _is_channels_last(self.x) else 0
         return int(laid + (0 if window == 1 else places * x.shape[1] * window * x.itemsize))
 
 
@@ -78,8 +98,8 @@ def _convolution(args: Any, y: Tensor) -> int:
     x, weight, _, *geometry = args
     conv = _Convolution(x, weight, *geometry)
     backend = conv.backend
-    if backend == "Mkldnn" and _is_channels_last(x):
-        return int(2 * weight.nbytes) + _SCRATCH
+    if "Mkldnn" in backend and _is_channels_last(x):
+        return int(weight.nbytes) + conv.laid_weight + conv.scratch
     if "Mkldnn" in backend and conv.groups > 1 and not conv.copies(x.shape[1]):
         return int(y.nbytes)
     if backend == "Mkldnn":
@@ -97,8 +117,9 @@ def _convolution_backward(args: Any, results: Any) -> int:
     dy, x, weight, _, *geometry, wanted = args
     conv = _Convolution(x, weight, *geometry)
     backend = conv.backend
-    if backend == "Mkldnn" and _is_channels_last(x):
-        return int(3 * weight.nbytes) + (0 if _is_channels_last(dy) else 2 * dy.nbytes)
+    if "Mkldnn" in backend and _is_channels_last(x):
+        copied = 0 if _is_channels_last(dy) else dy.nbytes
+        return int(copied + weight.nbytes + conv.laid_weight + max(weight.nbytes, conv.scratch))
     if "Mkldnn" in backend and conv.groups > 1 and not conv.copies(x.shape[1]):
         return int(x.nbytes)
     if backend in ("Mkldnn", "MkldnnTranspose"):
@@ -128,9 +149,11 @@ def _for_dw(conv: _Convolution, dy: Tensor) -> int:
     return _blocked(first) + (0 if plain else _blocked(second))
 
 
+_LAST = {4: torch.channels_last, 5: torch.channels_last_3d}
+
+
 def _is_channels_last(x: Tensor) -> bool:
-    kinds = {4: torch.channels_last, 5: torch.channels_last_3d}
-    return x.dim() in kinds and x.is_contiguous(memory_format=kinds[x.dim()])
+    return x.dim() in _LAST and x.is_contiguous(memory_format=_LAST[x.dim()])
 
 
 def _blocked(x: Tensor) -> int:
@@ -151,8 +174,8 @@ def _filled(channels: int) -> int:
 
 
 def _batch_norm_backward(args: Any, results: Any) -> int:
-    dy = args[0]
-    return int(dy.nbytes)
+    dy, *_, wanted = args
+    return int(dy.nbytes) if wanted[0] else 0
 
 
 def _group_norm_backward(args: Any, results: Any) -> int:

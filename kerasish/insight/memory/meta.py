@@ -3,7 +3,7 @@
 from typing import Any
 
 from kerasish.insight.live import Live
-from kerasish.insight.memory.kernels import inner_bytes
+from kerasish.insight.memory.kernels import as_laid, inner_bytes
 
 
 class LiveOnMeta(Live):  # type: ignore[no-untyped-call]
@@ -15,7 +15,7 @@ class LiveOnMeta(Live):  # type: ignore[no-untyped-call]
     def run(self, operation: Any, args: Any, kwargs: Any) -> Any:
         """What an operation gives; one in place that the meta device has not makes nothing."""
         try:
-            return operation(*args, **kwargs)
+            return as_laid(operation, args, operation(*args, **kwargs))
         except NotImplementedError:
             if not operation.name().split(".")[0].endswith("_"):
                 raise

@@ -65,8 +65,10 @@ class ReLU(Module):
         self.save_for_backward(y)
         return y
 
-    def backward(self, dy: Tensor) -> Tensor:
+    def backward(self, dy: Tensor, overwrite: bool = False) -> Tensor:
         (y,) = self.saved_tensors()
+        if overwrite and dy.stride() == y.stride():  # a gradient spread out may lie in one place
+            return _relu_backward_(dy, y)
         return _relu_backward(dy, y)
 
 

@@ -23,17 +23,6 @@ _convolution_backward: Callable[..., tuple[Tensor, Tensor, Tensor]] = (
 )
 
 
-def _channels_last(image: Tensor) -> Tensor:
-    """The same memory under other strides: a single channel lies last as well as first.
-
-    The kernels then keep all that follows channels-last, where pooling and they are faster on CPUs.
-    """
-    if kind_of_device(image) != "cpu" or not image.is_contiguous():
-        return image
-    height, width = image.shape[2:]
-    return image.as_strided(image.shape, (height * width, 1, width, 1))
-
-
 class Convolving(Sized):
     """Base of convolutions and transposed ones, over any number of axes of space.
 
@@ -112,7 +101,8 @@ class Convolving(Sized):
         if self.transposed:
             first, second = second, first
         shape_of_weight = (first, second // self.groups, *self.kernel_size)
-        self._one_channel = self.axes == 2 and channels == 1
+        self._turns = self.axes == 2 and (
+            channels == 1 or (self.groups == 1 and not self.transposed))
         self.weight, self.bias = self.weight_and_bias(shape_of_weight, self.out_channels)
         return (self.out_channels, *output)
 
@@ -120,9 +110,7 @@ class Convolving(Sized):
         try:
             bias = None if self.bias is None else self.bias.data
             seen = x if self._border is None else self._border.put_around(x)
-            if self._one_channel:
-                seen = _channels_last(seen)
-            y = torch.convolution(seen, self.weight.data, bias, *self._geometry)
+            y = torch.convolution(self._laid(seen), self.weight.data, bias, *self._geometry)
         except (AttributeError, RuntimeError):  # only now: a good x costs nothing
             return self.forward(self.mended(x))
         self.save_for_backward(seen)
@@ -132,8 +120,9 @@ class Convolving(Sized):
         (seen,), weight, bias = self.saved_tensors(), self.weight, self.bias
         if bias is not None and bias.trainable:  # a sum is faster than the kernel's own
             bias.grad.add_(dy.sum((0, *range(2, dy.dim()))))
-        dx, dw, _ = _convolution_backward(dy, seen, weight.data, None, *self._geometry,
-                                          [need_dx, weight.trainable, False])
+        dx, dw, _ = _convolution_backward(
+            self._laid(dy), self._laid(seen), weight.data, None, *self._geometry,
+            [need_dx, weight.trainable, False])
         if weight.trainable:
             weight.grad.add_(dw)
         return self._border.fold(dx) if need_dx and self._border is not None else dx
@@ -143,6 +132,19 @@ class Convolving(Sized):
             return 0
         seen = (shape[0], *self._border.sizes_with(shape[1:]))
         return math.prod(seen) * torch.get_default_dtype().itemsize
+
+    def _laid(self, images: Tensor) -> Tensor:
+        """The same images, channels-last on CPUs, where convolutions, norms and pooling are faster.
+
+        The kernels then keep all that follows so. A single channel lies last as well as first: it
+        stays where it is, under other strides.
+        """
+        if not self._turns or kind_of_device(images) != "cpu":
+            return images
+        if images.shape[1] > 1 or not images.is_contiguous():
+            return images.contiguous(memory_format=torch.channels_last)
+        height, width = images.shape[2:]
+        return images.as_strided(images.shape, (height * width, 1, width, 1))
 
     def _output_size(self, size: int, axis: int) -> int:
         """How many elements y has on an axis of space where x has so many."""

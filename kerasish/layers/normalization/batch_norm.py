@@ -2,13 +2,16 @@
 
 import math
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
+from kerasish.devices import kind_of_device
 from kerasish.layers.normalization.affine import Gradients, Kernel
 from kerasish.layers.normalization.channel_norm import ChannelNorm, batch_norm, batch_norm_backward
+from kerasish.layers.pieces import PIECE, pieces
+from kerasish.layers.spatial import is_channels_last
 from kerasish.types import Shape
 
 _batch_norm_alone: Kernel = torch.ops.aten._native_batch_norm_legit.no_stats
@@ -39,10 +42,21 @@ class _BatchNorm(ChannelNorm):
         return y, x, mean, rstd
 
     def gradients(
-        self, dy: Tensor, x: Tensor, mean: Tensor, rstd: Tensor, wanted: list[bool]
+        self, dy: Tensor, x: Tensor, mean: Tensor, rstd: Tensor, wanted: list[bool],
+        overwrite: bool,
     ) -> Gradients:
         weight, _ = self.scales()
-        return batch_norm_backward(dy, x, weight, None, None, mean, rstd, True, self.eps, wanted)
+        by_hand = (wanted[0] and x.nbytes > PIECE and is_channels_last(x)
+                   and x.dtype == mean.dtype and kind_of_device(x) == "cpu")
+        masks = [False, True, True] if by_hand else wanted
+        dx, dw, db = batch_norm_backward(
+            dy, x, weight, None, None, mean, rstd, True, self.eps, masks)
+        if by_hand:  # for dx the kernel takes longer, and twice the memory
+            dx = dy if overwrite else torch.empty_like(dy)
+            terms = _terms(x, mean, rstd, weight, dw, db)
+            for rows in pieces(x, x[:1].nbytes):
+                _write_dx(dx[rows], dy[rows], x[rows], *terms)
+        return dx, dw if wanted[1] else None, db if wanted[2] else None
 
     def _tracked(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """y, μ and 1 / √(σ² + ε); brings the running statistics up to date."""
@@ -59,6 +73,28 @@ class _BatchNorm(ChannelNorm):
         means.lerp_(mean, share)
         variances.lerp_(variance, share)
         return result
+
+
+def _terms(
+    x: Tensor, mean: Tensor, rstd: Tensor, weight: Tensor | None, dw: Any, db: Any
+) -> list[Tensor]:
+    """μ and, of dx = start + slope (x - μ) + scale dy, the three that are the same in a channel.
+
+    Shapes: x (N, C, ...), the others (C,), results (C, 1, ...).
+    """
+    scale = rstd if weight is None else weight * rstd
+    share = scale * (-mean.numel() / x.numel())
+    terms = mean, share * db, share * rstd * dw, scale
+    return [each.view(-1, *(1,) * (x.dim() - 2)) for each in terms]
+
+
+def _write_dx(
+    dx: Tensor, dy: Tensor, x: Tensor, mean: Tensor, start: Tensor, slope: Tensor, scale: Tensor
+) -> None:
+    """Fills in dx, which may be dy."""
+    centred = x - mean
+    torch.addcmul(start, centred, slope, out=centred)
+    torch.addcmul(centred, dy, scale, out=dx)
 
 
 class BatchNorm1d(_BatchNorm):

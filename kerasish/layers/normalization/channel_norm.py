@@ -84,13 +84,15 @@ class ChannelNorm(Affine):
         self.save_for_backward(x, mean, variance, False)
         return batch_norm(x, *self.scales(), mean, variance, False, 0.0, self.eps)[0]
 
-    def backward(self, dy: Tensor, need_dx: bool = True) -> Tensor | None:
+    def backward(
+        self, dy: Tensor, need_dx: bool = True, overwrite: bool = False
+    ) -> Tensor | None:
         x, mean, spread, of_batch = self.saved_tensors()
         if x is None:
             return torch.empty_like(dy) if need_dx else None
         dy, wanted = laid_like(x, dy), self.wanted(need_dx)
         if of_batch:
-            dx, dw, db = self.gradients(dy, x, mean, spread, wanted)
+            dx, dw, db = self.gradients(dy, x, mean, spread, wanted, overwrite)
         else:  # the running statistics are constants
             weight, _ = self.scales()
             dx, dw, db = batch_norm_backward(
@@ -107,9 +109,13 @@ class ChannelNorm(Affine):
         raise NotImplementedError(f"{type(self).__name__} needs a normalized(x) method. Write it.")
 
     def gradients(
-        self, dy: Tensor, x: Tensor, mean: Tensor, rstd: Tensor, wanted: list[bool]
+        self, dy: Tensor, x: Tensor, mean: Tensor, rstd: Tensor, wanted: list[bool],
+        overwrite: bool,
     ) -> Gradients:
-        """dx, dγ and dβ through the statistics of x, None for what is not wanted."""
+        """dx, dγ and dβ through the statistics of x, None for what is not wanted.
+
+        With `overwrite` dx may be written over dy.
+        """
         raise NotImplementedError(f"{type(self).__name__} needs a gradients method. Write it.")
 
     def keep_statistics(self) -> None:

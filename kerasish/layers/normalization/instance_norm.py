@@ -52,7 +52,8 @@ class _InstanceNorm(ChannelNorm):
         return by_groups(x, *self.scales(), x.size(1), self.eps)
 
     def gradients(
-        self, dy: Tensor, x: Tensor, mean: Tensor, rstd: Tensor, wanted: list[bool]
+        self, dy: Tensor, x: Tensor, mean: Tensor, rstd: Tensor, wanted: list[bool],
+        overwrite: bool,
     ) -> Gradients:
         weight, _ = self.scales()
         return by_groups_backward(dy, x, mean, rstd, weight, x.size(1), wanted)

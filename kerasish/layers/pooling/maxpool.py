@@ -7,15 +7,23 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+from kerasish.layers.activations.rectifiers import ReLU
+from kerasish.layers.pieces import pieces
 from kerasish.layers.pooling.windows import Windowed
+from kerasish.layers.spatial import layout_of
 from kerasish.types import Shape
 
 _Forward = Callable[..., tuple[Tensor, Tensor]]
 _Backward = Callable[..., Tensor]
-_max_pool2d: _Forward = torch.ops.aten.max_pool2d_with_indices.default
-_max_pool2d_backward: _Backward = torch.ops.aten.max_pool2d_with_indices_backward.default
-_max_pool3d: _Forward = torch.ops.aten.max_pool3d_with_indices.default
-_max_pool3d_backward: _Backward = torch.ops.aten.max_pool3d_with_indices_backward.default
+_max_pool2d: _Forward = torch.ops.aten.max_pool2d_with_indices.out
+_max_pool2d_backward: _Backward = torch.ops.aten.max_pool2d_with_indices_backward.grad_input
+_max_pool3d: _Forward = torch.ops.aten.max_pool3d_with_indices.out
+_max_pool3d_backward: _Backward = torch.ops.aten.max_pool3d_with_indices_backward.grad_input
+
+
+_BEFORE = frozenset({ReLU})
+"""What max-pooling may as well come before: the largest number is the largest after ReLU, too, and
+where several are equal then, at 0, there is no gradient. ReLU has a fraction left to do."""
 
 
 class MaxPool(Windowed):
@@ -26,7 +34,8 @@ class MaxPool(Windowed):
     Shapes: an axis of size S becomes one of ⌊(S + 2 padding - dilation (kernel_size - 1) - 1) /
         stride⌋ + 1; with ceil_mode it is ⌈...⌉, less a window that would start behind x.
     Backward: dx is the sum of the dy of all windows that an element is the largest of; of equal
-        ones the first counts. Places are kept from forward, and of x its shape alone.
+        ones the first counts. Places are kept from forward, in the smallest integers that will
+        do, and of x its shape alone.
     Raises: ValueError if a setting is no whole number, padding is more than half of kernel_size,
         x has other axes, or no window fits.
 
@@ -60,20 +69,32 @@ class MaxPool(Windowed):
         self.keep_window(kernel_size, stride, padding, dilation, ceil_mode)
 
     def forward(self, x: Tensor) -> Tensor:
-        images = self.as_images(x)
-        y, indices = self.forward_kernel(images, *self._window, self.ceil_mode)
-        self.save_for_backward(images.shape, images.stride(), indices)
+        images, layout = self.as_images(x), layout_of(x)
+        y = self.as_images(torch.empty((*x.shape[:2], *self.resized(x.shape[2:])), dtype=x.dtype,
+                                       device=x.device, memory_format=layout))
+        places = torch.empty_like(y, dtype=_type_of_places(images.shape[2:]))
+        for rows in pieces(y, torch.int64.itemsize * y[:1].numel()):
+            self._pool(images[rows], y[rows], places[rows])
+        self.save_for_backward(images.shape, layout, places)
         return self.as_given(y)
 
     def backward(self, dy: Tensor) -> Tensor:
-        *layout, indices = self.saved_tensors()
-        dy = self.as_images(dy)
-        x = dy.new_empty_strided(*layout)  # no numbers: its shape and layout are read alone
-        return self.as_given(
-            self.backward_kernel(dy, x, *self._window, self.ceil_mode, indices))
+        shape, layout, places = self.saved_tensors()
+        dy = self.as_images(dy).contiguous(memory_format=layout)
+        dx = torch.empty(shape, dtype=dy.dtype, device=dy.device, memory_format=layout)
+        for rows in pieces(dy, torch.int64.itemsize * dy[:1].numel()):
+            self.backward_kernel(dy[rows], dx[rows], *self._window, self.ceil_mode,
+                                 places[rows].long(), grad_input=dx[rows])
+        return self.as_given(dx)
+
+    def _pool(self, x: Tensor, y: Tensor, places: Tensor) -> None:
+        """Fills in y and places; what the kernel says they are is forgotten after each piece."""
+        indices = torch.empty_like(y, dtype=torch.int64)
+        self.forward_kernel(x, *self._window, self.ceil_mode, out=y, indices=indices)
+        places.copy_(indices)
 
     def own_bytes(self, shape: Shape) -> int:
-        return indices_bytes(self.shape_of_y(shape))
+        return math.prod(self.shape_of_y(shape)) * _type_of_places(shape[1:]).itemsize
 
 
 def refuse_indices(who: str, return_indices: Any) -> None:
@@ -86,6 +107,12 @@ def refuse_indices(who: str, return_indices: Any) -> None:
             f"{who}(return_indices) expects False: a module has one output; got "
             f"{return_indices!r}. Leave it out."
         )
+
+
+def _type_of_places(sizes: Shape) -> torch.dtype:
+    """The smallest integers that tell the places of an image, or of a volume, apart."""
+    places = math.prod(sizes)
+    return torch.uint8 if places <= 256 else torch.int16 if places <= 1 << 15 else torch.int32
 
 
 def indices_bytes(shape: Shape) -> int:
@@ -107,6 +134,7 @@ class MaxPool1d(MaxPool):
     """
 
     axes: ClassVar[int] = 1
+    goes_before: ClassVar[frozenset[type]] = _BEFORE
 
 
 class MaxPool2d(MaxPool):
@@ -123,6 +151,7 @@ class MaxPool2d(MaxPool):
     """
 
     axes: ClassVar[int] = 2
+    goes_before: ClassVar[frozenset[type]] = _BEFORE
 
 
 class MaxPool3d(MaxPool):
@@ -139,5 +168,6 @@ class MaxPool3d(MaxPool):
     """
 
     axes: ClassVar[int] = 3
+    goes_before: ClassVar[frozenset[type]] = _BEFORE
     forward_kernel: ClassVar[_Forward] = _max_pool3d
     backward_kernel: ClassVar[_Backward] = _max_pool3d_backward
