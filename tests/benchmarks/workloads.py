@@ -79,7 +79,7 @@ def _convnet(batch_size: int, steps: int) -> Workload:
 
 
 _made = (
-    _disc(1, 10), _disc(2, 10), _disc(32, 4), _disc(250, 4),
+    _disc(1, 200), _disc(2, 100), _disc(32, 4), _disc(250, 4),
     Workload("MLP 784-512-512-10", nets.mlp(784, 512, 512, 10), (784,), 128, 128 * 40),
     _convnet(16, 40), _convnet(100, 10), _convnet(256, 4),
     Workload("LSTM", nets.lstm_classifier(), (64, 128), 32, 32 * 20),
