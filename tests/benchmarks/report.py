@@ -70,7 +70,8 @@ def ratios(workloads: dict[str, Any]) -> Iterator[str]:
     names = [name for name in contestants_in(workloads) if name != OURS]
     if not names:
         return
-    yield "\nTime of a step over kerasish's [middle half of rounds]: above 1, kerasish is faster"
+    yield ("\nTime of a step over kerasish's: above 1, kerasish is faster"
+           "\n(± half the width of the middle half of rounds)")
     yield from table(["", *names], [
         [workload, *(_ratio(results.get(name, {})) for name in names)]
         for workload, results in workloads.items()])
@@ -139,8 +140,8 @@ def table(head: list[str], rows: list[list[str]]) -> Iterator[str]:
 def _ratio(result: dict[str, Any]) -> str:
     if "ratio" not in result:
         return "-"
-    low, high = _short(result["ratio_low"]), _short(result["ratio_high"])
-    return f"{_short(result['ratio'])} [{low}-{high}]"
+    ratio, low, high = (result[name] for name in ("ratio", "ratio_low", "ratio_high"))
+    return f"{_short(ratio)} ±{(high - low) / 2 / ratio:.0%}"
 
 
 def _time(result: dict[str, Any]) -> str:

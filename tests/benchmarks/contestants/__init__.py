@@ -46,6 +46,7 @@ OURS = "kerasish"
 CONTESTANTS = {
     OURS: Contestant("kerasish_fit"),
     "kerasish jit": Contestant("kerasish_jit"),
+    "kerasish bf16": Contestant("kerasish_bf16"),
     "bare loop": Contestant("bare_loop"),
     "plain torch": Contestant("plain_torch"),
     "torch tuned": Contestant("tuned_torch"),
