@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
+import torch
 from torch import Tensor
 
 _meant: ContextVar[str] = ContextVar("kerasish_meant", default="meta")
@@ -23,6 +24,12 @@ def kind_of_device(tensor: Tensor) -> str:
     """
     kind = tensor.device.type
     return _meant.get() if kind == "meta" else kind
+
+
+def onednn_takes(tensor: Tensor) -> bool:
+    """Whether kernels of oneDNN can compute with this: float32, on a CPU."""
+    return (kind_of_device(tensor) == "cpu" and tensor.dtype == torch.float32
+            and torch.backends.mkldnn.is_available())  # type: ignore[no-untyped-call]
 
 
 @contextmanager

@@ -145,6 +145,19 @@ def test_a_script_of_the_readme_gives_the_same_through_c_plus_plus(
     assert second.startswith("fit: compiled in ")
 
 
+def test_large_products_give_the_same_through_c_plus_plus() -> None:
+    draws = torch.Generator().manual_seed(0)
+    x, y = (torch.randn(256, size, generator=draws) for size in (128, 1))
+    models = []
+    for jit_compile in (False, True):
+        model = Model(Linear(256), ReLU(), Linear(1), device="cpu")
+        model.compile("adam", "mse", jit_compile=jit_compile)
+        model.fit(x, y, 128, 3, verbose=0, seed=0)
+        models.append(model)
+    require_same(*models)
+    require_compiled(models[1])
+
+
 def convnet() -> Sequential:
     return Sequential(Conv2d(4, kernel_size=3, bias=False), BatchNorm2d(), ReLU(), MaxPool2d(2),
                       Flatten(), Linear(3))

@@ -1,6 +1,8 @@
 """Small matrix products written out as sums, which a compiler merges with what is around them.
 
 A call of a matrix library costs about a microsecond, more than the product itself in a small net.
+Large ones stay calls of oneDNN: its operation gets a name of ours, since the compiler knows the one
+of torch as that of a weight that never changes, and takes no other.
 """
 
 from collections.abc import Callable, Mapping
@@ -8,6 +10,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
+
+from kerasish.layers.products import ONEDNN
 
 _aten = torch.ops.aten
 _MOST = 8192
@@ -46,7 +50,18 @@ def _dot(a: Tensor, b: Tensor) -> Any:
     return (a * b).sum()
 
 
+_library: Any = torch.library.Library("kerasish", "FRAGMENT")  # type: ignore[no-untyped-call]
+_library.define("product(Tensor rows, Tensor weight, Tensor? bias) -> Tensor")
+_library.impl("product", lambda rows, weight, bias: ONEDNN(rows, weight, bias, "none", [], ""),
+              "CPU")
+_library.impl("product", lambda rows, weight, _: rows.new_empty(len(rows), len(weight)), "Meta")
+
+
+def _large(rows: Tensor, weight: Tensor, bias: Tensor | None, *_: Any) -> Any:
+    return torch.ops.kerasish.product(rows, weight, bias)
+
+
 WRITTEN_OUT: Mapping[Any, Callable[..., Any]] = {
     _aten.mm.default: _mm, _aten.addmm.default: _addmm, _aten.addmm_.default: _addmm_,
-    _aten.addmv_.default: _addmv_, _aten.dot.default: _dot,
+    _aten.addmv_.default: _addmv_, _aten.dot.default: _dot, ONEDNN: _large,
 }

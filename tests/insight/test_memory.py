@@ -101,11 +101,11 @@ def test_a_prediction_keeps_nothing():
 
 def test_no_gradient_goes_below_what_is_trained():
     model = compiled(Linear(64, 64), Linear(64), Linear(2), loss="mse")
-    whole = model.plan(1000, input_shape=(64,))
+    whole = model.plan(300, input_shape=(64,))
     model.module[0].trainable = False
-    frozen = model.plan(1000, input_shape=(64,))
+    frozen = model.plan(300, input_shape=(64,))
     assert whole.rows[0].backward > frozen.rows[0].backward == 0
-    dx, sum_of_rows = 1000 * 64 * 4, 64 * 4  # there is no dx, so the bias decides
+    dx, sum_of_rows = 300 * 64 * 4, 64 * 4  # there is no dx, so the bias decides
     assert whole.rows[1].backward - frozen.rows[1].backward == dx - sum_of_rows
 
 

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from kerasish.devices import kind_of_device
+from kerasish.layers.products import ONEDNN
 from kerasish.layers.recurrent.onednn import row_length
 
 _aten = torch.ops.aten
@@ -117,15 +118,16 @@ def _convolution_backward(args: Any, results: Any) -> int:
     dy, x, weight, _, *geometry, wanted = args
     conv = _Convolution(x, weight, *geometry)
     backend = conv.backend
+    laid = _is_channels_last(dy) if _is_channels_last(x) else dy.is_contiguous()
+    copied = 0 if laid else dy.nbytes  # as x lies
     if "Mkldnn" in backend and _is_channels_last(x):
-        copied = 0 if _is_channels_last(dy) else dy.nbytes
         return int(copied + weight.nbytes + conv.laid_weight + max(weight.nbytes, conv.scratch))
     if "Mkldnn" in backend and conv.groups > 1 and not conv.copies(x.shape[1]):
         return int(x.nbytes)
     if backend in ("Mkldnn", "MkldnnTranspose"):
         left = sum(each.nbytes for each in results if each is not None)
         for_dx = _for_dx(conv, dy) - left if wanted[0] else 0
-        return max(for_dx, _for_dw(conv, dy))
+        return int(copied + max(for_dx, _for_dw(conv, dy)))
     return conv.columns(dy[:1], x[:1]) if conv.transposed else conv.columns(x, dy)
 
 
@@ -206,6 +208,34 @@ def _lstm_backward(args: Any, results: Any) -> int:
     return _lstm(args, results) + 4 * longer * len(args[1])
 
 
+# ---- matrix products ----------------------------------------------------------------------------
+
+
+def _linear(args: Any, results: Any) -> int:
+    """Rows that do not lie in one piece, copied; and a block of the weight, packed."""
+    rows, weight = args[:2]
+    copied = 0 if rows.is_contiguous() else rows.nbytes
+    return copied + (_packed(rows.shape[1]) if _packs(weight) else _UNPACKED)
+
+
+def _packs(weight: Tensor) -> bool:
+    """Whether a weight (out, in) is packed: one that is laid down by columns need not be."""
+    columns = len(weight)
+    if weight.is_contiguous():
+        return True
+    stumbles = columns >= (512 if _WIDE else 128) and columns.bit_count() == 1
+    return stumbles or (not _WIDE and columns % 8 != 0)
+
+
+def _packed(size: int) -> int:
+    """64 columns over a block of what is summed."""
+    block = min(-(-size // 16) * 16, 1024)
+    if _WIDE and 512 < size <= 1024:
+        block = 512
+    return 4 * 64 * block + 1024
+
+
+_UNPACKED = 896
 _INNER: dict[Any, Callable[[Any, Any], int]] = {
     _aten.convolution.default: _convolution,
     _aten.convolution_backward.default: _convolution_backward,
@@ -213,6 +243,7 @@ _INNER: dict[Any, Callable[[Any, Any], int]] = {
     _aten.native_group_norm_backward.default: _group_norm_backward,
     _aten.mkldnn_rnn_layer.default: _lstm,
     _aten.mkldnn_rnn_layer_backward.default: _lstm_backward,
+    ONEDNN: _linear,
     _aten.upsample_bilinear2d.default: _upsampling,
     _aten.upsample_nearest2d.default: _upsampling,
     _aten._upsample_nearest_exact2d.default: _upsampling,

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from kerasish.layers.products import add_outer, affine, back
 from kerasish.parameter import Parameter
 
 
@@ -27,21 +28,18 @@ class InProjection(NamedTuple):
 
     def forward(self, x: Tensor, heads: int) -> tuple[Tensor, ...]:
         """So many of q, k and v, each (N, heads, T, d), for x (N, T, features)."""
-        rows, weight_t = x.flatten(0, 1), self.weight.data[self.weight_rows].t()
-        if self.bias is None:
-            y = torch.mm(rows, weight_t)
-        else:
-            y = torch.addmm(self.bias.data[self.bias_rows], rows, weight_t)
-        size = weight_t.shape[1] // self.makes // heads
+        bias = None if self.bias is None else self.bias.data[self.bias_rows]
+        y = affine(x.flatten(0, 1), self.weight.data[self.weight_rows], bias)
+        size = y.shape[1] // self.makes // heads
         return y.view(*x.shape[:2], self.makes, heads, size).permute(2, 0, 3, 1, 4).unbind()
 
     def backward(self, x: Tensor, gradients: list[Tensor], need_dx: bool) -> Tensor | None:
         """The dx for gradients of what forward gave; adds those of the rows of W and b."""
         dy = torch.stack([each.transpose(1, 2) for each in gradients], 2).flatten(2).flatten(0, 1)
         if self.weight.trainable:
-            self.weight.grad[self.weight_rows].addmm_(dy.t(), x.flatten(0, 1))
+            add_outer(self.weight.grad[self.weight_rows], dy.t(), x.flatten(0, 1))
         if self.bias is not None and self.bias.trainable:
             self.bias.grad[self.bias_rows].add_(dy.sum(0))
         if not need_dx:
             return None
-        return torch.mm(dy, self.weight.data[self.weight_rows]).view(x.shape)
+        return back(dy, self.weight.data[self.weight_rows]).view(x.shape)

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from kerasish.checks import check_count
 from kerasish.initializers import kaiming_normal, zeros
+from kerasish.layers.products import add_outer, affine, back
 from kerasish.layers.sizes import Sized
 from kerasish.parameter import Parameter
 from kerasish.types import Device, Shape
@@ -86,7 +87,7 @@ class Bilinear(Sized):
         if leading != [*x[1].shape[:-1]]:  # joined, they might have as many rows
             self._checked(tuple(tuple(each.shape) for each in x))
         x1, x2 = (each.flatten(0, -2) for each in x)  # leading axes count as one batch
-        u = torch.mm(x2, weight.flatten(0, 1).t()).view(-1, *weight.shape[:2])
+        u = affine(x2, weight.flatten(0, 1)).view(-1, *weight.shape[:2])
         if self.bias is None:
             y = torch.bmm(u, x1.unsqueeze(2))
         else:
@@ -102,11 +103,11 @@ class Bilinear(Sized):
             bias.add_row_sum(rows.t())
         du = (rows.unsqueeze(2) * x1.unsqueeze(1)).flatten(1)
         if weight.trainable:
-            weight.grad.flatten(0, 1).addmm_(du.t(), x2)
+            add_outer(weight.grad.flatten(0, 1), du.t(), x2)
         if not need_dx:
             return None
         dx1 = torch.bmm(rows.unsqueeze(1), u)
-        dx2 = torch.mm(du, weight.data.flatten(0, 1))
+        dx2 = back(du, weight.data.flatten(0, 1))
         return dx1.view(shapes[0]), dx2.view(shapes[1])
 
     def own_bytes(self, shape: Any) -> int:

@@ -1,11 +1,13 @@
 """The dense layer: every output sees every input."""
 
 import math
+import sys
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
+from kerasish.layers.products import add_outer, affine, back, least_rows
 from kerasish.layers.sizes import Sized
 from kerasish.module import Kernels
 from kerasish.trees import is_shape
@@ -49,6 +51,8 @@ class Linear(Sized):
     parameter_names: ClassVar[tuple[str, ...]] = ("weight", "bias")
     size_names: ClassVar[tuple[str, str]] = ("in_features", "out_features")
     y_range: ClassVar[tuple[float, float] | None] = (-math.inf, math.inf)
+    least_rows: int = sys.maxsize
+    """Of a batch whose product with W is large; known once W is built."""
 
     def __init__(
         self,
@@ -75,6 +79,7 @@ class Linear(Sized):
         self.learn(features, "the last axis")
         shape_of_weight = (self.out_features, features)
         self.weight, self.bias = self.weight_and_bias(shape_of_weight, self.out_features)
+        self.least_rows = least_rows(self.weight.data)
         return (*leading, self.out_features)
 
     def forward(self, x: Tensor, activation: Kernels | None = None) -> Tensor:
@@ -82,7 +87,9 @@ class Linear(Sized):
         try:
             bias = self.bias
             rows = x if x.dim() == 2 else x.flatten(0, -2)  # leading axes count as one batch
-            if bias is None:
+            if large := rows.shape[0] >= self.least_rows:
+                y = affine(rows, self.weight.data, None if bias is None else bias.data)
+            elif bias is None:
                 y = torch.mm(rows, self.weight.data_t)
             else:
                 y = torch.addmm(bias.data, rows, self.weight.data_t)
@@ -91,20 +98,22 @@ class Linear(Sized):
         if activation is not None:
             activate, slope = activation
             y = activate(y)
-        self.save_for_backward(rows, y if slope else None, slope)
+        self.save_for_backward(rows, y if slope else None, slope, large)
         return y if rows is x else y.view(*x.shape[:-1], self.out_features)
 
     def backward(self, dy: Tensor, need_dx: bool = True) -> Tensor | None:
-        (x, y, slope), weight, bias = self.saved_tensors(), self.weight, self.bias
+        (x, y, slope, large), weight, bias = self.saved_tensors(), self.weight, self.bias
         rows = dy if dy.dim() == 2 else dy.flatten(0, -2)
         if slope is not None:  # back through the fused activation first
             rows = slope(rows, y)
         rows_t = rows.t()
-        if weight.trainable:
+        if weight.trainable and large:
+            add_outer(weight.grad, rows_t, x)
+        elif weight.trainable:
             weight.grad.addmm_(rows_t, x)
         if bias is not None and bias.trainable:
             bias.add_row_sum(rows_t)
         if not need_dx:
             return None
-        dx = torch.mm(rows, weight.data)
+        dx = back(rows, weight.data) if large else torch.mm(rows, weight.data)
         return dx if dy.dim() == 2 else dx.view(*dy.shape[:-1], dx.shape[1])

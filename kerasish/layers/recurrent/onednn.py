@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from kerasish.devices import kind_of_device
+from kerasish.devices import onednn_takes
 
 _forward: Callable[..., Any] = torch.ops.aten.mkldnn_rnn_layer.default
 _backward: Callable[..., Any] = torch.ops.aten.mkldnn_rnn_layer_backward.default
@@ -30,8 +30,7 @@ class Kept(NamedTuple):
 
 def takes(series: Tensor) -> bool:
     """Whether the kernels can run on this."""
-    return (kind_of_device(series) == "cpu" and series.dtype == torch.float32 and series.numel() > 0
-            and torch.backends.mkldnn.is_available())  # type: ignore[no-untyped-call]
+    return series.numel() > 0 and onednn_takes(series)
 
 
 def lstm(

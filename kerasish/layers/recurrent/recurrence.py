@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from kerasish.differentiable import is_saving
+from kerasish.layers.products import add_outer, affine, back
 from kerasish.layers.recurrent.layer import Recurrent, States, Weights
 from kerasish.layers.recurrent.walks import Walk
 
@@ -110,10 +111,10 @@ class Recurrence(Recurrent):
         """
         (weight_ih, weight_hh, bias_ih, bias_hh), rows = weights, series.flatten(0, 1)
         if bias_ih is None or bias_hh is None:
-            gates, bias = torch.mm(rows, weight_ih.data_t), None
+            gates, bias = affine(rows, weight_ih.data), None
         else:
             bias = bias_hh.data
-            gates = torch.addmm(self.joint_bias(bias_ih.data, bias), rows, weight_ih.data_t)
+            gates = affine(rows, weight_ih.data, self.joint_bias(bias_ih.data, bias))
         h, ends, kept = self.forward_through_time(
             gates.view(*series.shape[:2], gates.shape[1]), starts, weight_hh.data, bias, walk, keep)
         return walk.after(h), ends, (rows, h, kept)
@@ -134,15 +135,15 @@ class Recurrence(Recurrent):
         shape, rows_ih = dgates_ih.shape[:2], dgates_ih.flatten(0, 1)
         rows_hh_t = dgates_hh.flatten(0, 1).t()
         if weight_ih.trainable:
-            weight_ih.grad.addmm_(rows_ih.t(), rows)
+            add_outer(weight_ih.grad, rows_ih.t(), rows)
         if weight_hh.trainable:
-            weight_hh.grad.addmm_(rows_hh_t, walk.before(h).flatten(0, 1))
+            add_outer(weight_hh.grad, rows_hh_t, walk.before(h).flatten(0, 1))
         for bias, rows_t in ((bias_ih, rows_ih.t()), (bias_hh, rows_hh_t)):
             if bias is not None and bias.trainable:
                 bias.add_row_sum(rows_t)
         if not need_dx:
             return None, dstarts
-        return torch.mm(rows_ih, weight_ih.data).view(*shape, rows.shape[1]), dstarts
+        return back(rows_ih, weight_ih.data).view(*shape, rows.shape[1]), dstarts
 
     def unwind(self, dy: Any = None) -> None:
         if self.between is not None:
