@@ -14,6 +14,8 @@ _COUNTS = 8
 
 _HUNG = ("regularizer", "constraint", "learning_rate_multiplier")
 _SETTINGS = (*_HUNG, "trainable", "decay")
+KEPT = (*_HUNG, "channels_last")
+"""What copies have, too, besides what they are made with."""
 """What plans depend on."""
 _STORED = ("data", "grad", "data_t", "flat", "_ones")
 
@@ -49,7 +51,7 @@ class Parameter:
         tensor([1., 1.])
     """
 
-    __slots__ = ("_ones", "constraint", "data", "data_t", "decay", "flat", "grad",
+    __slots__ = ("_ones", "channels_last", "constraint", "data", "data_t", "decay", "flat", "grad",
                  "learning_rate_multiplier", "regularizer", "trainable")
 
     data: Tensor
@@ -68,6 +70,9 @@ class Parameter:
     """A Constraint, which limits the values after each update, or None."""
     learning_rate_multiplier: float
     """Scales the optimizer's learning rate for this parameter; 1.0 at first."""
+    channels_last: bool
+    """Whether flat vectors on a CPU hold the kernels of a convolution channels-last, as the images
+    lie that they meet; False at first. The shape is the same."""
 
     revisions: ClassVar[int] = 0
     """How often any parameter was frozen, thawed or otherwise set: plans made from these settings
@@ -82,8 +87,9 @@ class Parameter:
             )
         self.flat = self.regularizer = self.constraint = None
         self.decay, self.trainable, self.learning_rate_multiplier = decay, trainable, 1.0
+        self.channels_last = False
         with torch.inference_mode(False):  # parameters outlive every step
-            own = data.detach().clone()
+            own = data.detach().clone(memory_format=torch.contiguous_format)
             self.place(own, own.clone().zero_())
 
     @property
@@ -145,7 +151,7 @@ class Parameter:
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Parameter":
         twin = Parameter(self.data, self.trainable, self.decay)
-        for name in _HUNG:
+        for name in KEPT:
             setattr(twin, name, getattr(self, name))
         twin.grad.copy_(self.grad)
         memo[id(self)] = twin

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from kerasish.jit.step import Step
+from kerasish.optimizers.flat import lined
 
 _UNROLLED = 5
 """Steps in a row, at most, in one round of the loop: each round costs some microseconds."""
@@ -82,7 +83,7 @@ class Execution:
             mine = [(place, value) for place, value in zip(places, carried, strict=False)
                     if place.vector == number]
             for place, value in sorted(mine, key=lambda pair: pair[0].start):
-                pieces += [vector[end : place.start], value.reshape(-1)]
+                pieces += [vector[end : place.start], lined(value, place.channels_last)]
                 end = place.stop
             if mine:
                 vector.copy_(torch.cat([*pieces, vector[end:]]))

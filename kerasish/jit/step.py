@@ -16,6 +16,7 @@ from kerasish.jit.formulas import FORMULAS
 from kerasish.jit.noise import Draw, Drawing
 from kerasish.jit.outs import COPIED
 from kerasish.jit.products import WRITTEN_OUT
+from kerasish.optimizers.flat import lined, shaped
 from kerasish.optimizers.segments import Segment
 from kerasish.optimizers.stages import add_penalties, clipping, project
 from kerasish.parameter import Parameter, storage_of
@@ -34,10 +35,12 @@ class Place(NamedTuple):
     start: int
     stop: int
     shape: tuple[int, ...]
+    channels_last: bool
 
     def of(self, vectors: Sequence[Tensor]) -> Tensor:
         """The tensor there, as a view."""
-        return vectors[self.vector][self.start : self.stop].view(self.shape)
+        line = vectors[self.vector][self.start : self.stop]
+        return shaped(line, self.shape, self.channels_last)
 
 
 class Tensors(NamedTuple):
@@ -67,7 +70,8 @@ def tensors_of(trainer: Any) -> Tensors:
 
     def place(p: Any, name: str) -> Place:
         start = p.flat.offsets[p]
-        return Place(numbers[p.flat, name], start, start + p.data.numel(), tuple(p.shape))
+        return Place(numbers[p.flat, name], start, start + p.data.numel(), tuple(p.shape),
+                     p in p.flat.turned)
 
     trained = [p for p in parameters if p.trainable]
     frozen = [p for p in parameters if not p.trainable]
@@ -194,8 +198,10 @@ def _update(
     regularized = [p for p in trained if p.regularizer is not None]
     if regularized:
         add_penalties(regularized)
-    segments = [Segment(p.learning_rate_multiplier, p.data.view(-1), p.grad.view(-1), [],
-                        [p.data.numel()], []) for p in trained]
+    turned = {p for flat in optimizer.flats for p in flat.turned}
+    lines = [[lined(each, p in turned) for each in (p.data, p.grad)] for p in trained]
+    segments = [Segment(p.learning_rate_multiplier, w, g, [], [len(w)], [])
+                for p, (w, g) in zip(trained, lines, strict=True)]
     clip = clipping(segments, optimizer.clipnorm, optimizer.clipvalue, optimizer.global_clipnorm)
     if clip and segments:
         clip()

@@ -63,5 +63,11 @@ def add_outer(grad: Tensor, dy_t: Tensor, x: Tensor) -> None:
             grad.add_(ONEDNN(dy_t[:, piece], x_t[:, piece], None, "none", [], ""))
 
 
+SMALL = torch.Tensor.addmm_, torch.mm
+"""What adds dyᵀ x to dW, and what makes dx, where the product is small: without a look at it."""
+LARGE = add_outer, back
+"""The same for others."""
+
+
 def _is_large(rows: Tensor, weight: Tensor) -> Any:
     return rows.shape[0] * weight.numel() >= LEAST and onednn_takes(rows)

@@ -1,11 +1,12 @@
 """All parameters of a model end to end: arithmetic on a whole model is a few operations."""
 
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from kerasish.devices import kind_of_device
 from kerasish.parameter import Parameter
 
 _ALIGNMENT = 64
@@ -52,6 +53,9 @@ class FlatParameters:
         with torch.inference_mode(False):  # the vectors outlive every step
             self.data = torch.zeros(size, dtype=dtype, device=device)
             self.grad = torch.zeros_like(self.data)
+        on_cpu = kind_of_device(self.data) == "cpu"
+        self.turned = {p for p in self.parameters if p.channels_last and on_cpu}
+        """Those that lie channels-last."""
         for parameter in self.parameters:
             self._lay_down(parameter)
 
@@ -64,7 +68,8 @@ class FlatParameters:
     def part(self, vector: Tensor, parameter: Parameter) -> Tensor:
         """What belongs to a parameter in a vector that is laid out as these, in its shape."""
         start = self.offsets[parameter]
-        return vector[start : start + parameter.data.numel()].view(parameter.shape)
+        line = vector[start : start + parameter.data.numel()]
+        return shaped(line, parameter.shape, parameter in self.turned)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Copies lay the copies of the parameters down in vectors of their own."""
@@ -87,6 +92,24 @@ class FlatParameters:
         """How many elements of a run belong to each of its parameters, padding included."""
         return [_padded(parameter) for parameter in self.parameters
                 if run.start <= self.offsets[parameter] < run.stop]
+
+
+def shaped(line: Tensor, shape: Sequence[int], channels_last: bool) -> Tensor:
+    """A part of a vector in a shape; (out, in, height, width) may lie channels-last.
+
+    Example:
+        >>> shaped(torch.arange(4), (1, 2, 1, 2), channels_last=True).tolist()
+        [[[[0, 2]], [[1, 3]]]]
+    """
+    if not channels_last:
+        return line.view(shape)
+    outputs, inputs, height, width = shape
+    return line.view(outputs, height, width, inputs).permute(0, 3, 1, 2)
+
+
+def lined(tensor: Tensor, channels_last: bool) -> Tensor:
+    """The part of a vector that a tensor is; undoes `shaped`."""
+    return (tensor.permute(0, 2, 3, 1) if channels_last else tensor).reshape(-1)
 
 
 def flatten(parameters: Iterable[Parameter]) -> list[FlatParameters]:

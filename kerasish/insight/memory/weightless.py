@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from kerasish.devices import standing_for
-from kerasish.parameter import Parameter
+from kerasish.parameter import KEPT, Parameter
 from kerasish.random import drawing_from, global_states, set_global_states
 
 _APART = (type, ModuleType, FunctionType, BuiltinFunctionType)
@@ -62,6 +62,6 @@ def _tensors_of(root: Any) -> Iterator[Any]:
 def _weightless_parameter(parameter: Parameter) -> Parameter:
     twin = Parameter(torch.empty_like(parameter.data, device="meta"), parameter.trainable,
                      parameter.decay)
-    for name in ("regularizer", "constraint", "learning_rate_multiplier"):
+    for name in KEPT:
         setattr(twin, name, getattr(parameter, name))
     return twin

@@ -104,6 +104,7 @@ class Convolving(Sized):
         self._turns = self.axes == 2 and (
             channels == 1 or (self.groups == 1 and not self.transposed))
         self.weight, self.bias = self.weight_and_bias(shape_of_weight, self.out_channels)
+        self.weight.channels_last = self._turns
         return (self.out_channels, *output)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from kerasish.layers.products import add_outer, affine, back, least_rows
+from kerasish.layers.products import LARGE, SMALL, affine, least_rows
 from kerasish.layers.sizes import Sized
 from kerasish.module import Kernels
 from kerasish.trees import is_shape
@@ -98,22 +98,22 @@ class Linear(Sized):
         if activation is not None:
             activate, slope = activation
             y = activate(y)
-        self.save_for_backward(rows, y if slope else None, slope, large)
+        products = LARGE if large else SMALL
+        self.save_for_backward(rows, y if slope else None, slope, *products)
         return y if rows is x else y.view(*x.shape[:-1], self.out_features)
 
     def backward(self, dy: Tensor, need_dx: bool = True) -> Tensor | None:
-        (x, y, slope, large), weight, bias = self.saved_tensors(), self.weight, self.bias
+        x, y, slope, add_outer, back = self.saved_tensors()
+        weight, bias = self.weight, self.bias
         rows = dy if dy.dim() == 2 else dy.flatten(0, -2)
         if slope is not None:  # back through the fused activation first
             rows = slope(rows, y)
         rows_t = rows.t()
-        if weight.trainable and large:
+        if weight.trainable:
             add_outer(weight.grad, rows_t, x)
-        elif weight.trainable:
-            weight.grad.addmm_(rows_t, x)
         if bias is not None and bias.trainable:
             bias.add_row_sum(rows_t)
         if not need_dx:
             return None
-        dx = back(rows, weight.data) if large else torch.mm(rows, weight.data)
+        dx: Tensor = back(rows, weight.data)
         return dx if dy.dim() == 2 else dx.view(*dy.shape[:-1], dx.shape[1])
