@@ -31,6 +31,12 @@ def kind_of(part: object) -> type:
     return kind
 
 
+def planned_as(part: object) -> type:
+    """The class by which containers decide what a part may do: that of one who only listens."""
+    kind: type = vars(type(part)).get("_planned_as", type(part))
+    return kind
+
+
 class Differentiable(Configured):
     """A stack of what forward calls keep for their backward calls, last in, first out.
 

@@ -1,7 +1,7 @@
 """The class that users meet: a module that compiles, fits, evaluates and predicts."""
 
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,7 @@ from kerasish.random import drawing_from
 from kerasish.resuming import Resumable
 from kerasish.running import Run, stopping_on_interrupt
 from kerasish.savable import Savable
+from kerasish.streaming import check_streaming, updates_in_stream
 from kerasish.training import mode
 from kerasish.trees import filled, leaves, mapped_shapes
 from kerasish.types import Device
@@ -79,6 +80,7 @@ class Model(Savable, Resumable, Inspectable, Contents):
         fast_dev_run: bool = False,
         overfit_batches: int | None = None,
         prefetch: int = 0,
+        stream_updates: bool = False,
     ) -> History:
         """Trains for some epochs; ends early on `stop_training` or Ctrl-C.
 
@@ -120,11 +122,17 @@ class Model(Savable, Resumable, Inspectable, Contents):
                 network. 0 prepares none: with workers, a DataLoader prepares them itself. Data that
                 draw from Python's, numpy's or torch's global generators are refused; where training
                 ends early, an iterator may have lost as many batches.
+            stream_updates: whether each parameter is updated as soon as its gradient is complete,
+                while backward goes on, and the gradient's memory is used for the next one. The
+                numbers are the same to the bit; it saves nearly the memory of all gradients, and
+                takes some microseconds a parameter. What needs all gradients at once is refused:
+                accumulation, clipping by the norm of them all, callbacks that look at them.
 
         Returns: what was logged, epoch by epoch.
         """
         self._require_compiled("fit")
         check_flag("fit(fast_dev_run)", fast_dev_run, "It is one batch, of one epoch.")
+        check_flag("fit(stream_updates)", stream_updates, "Updates follow each other or wait.")
         validation = Validation(validation_split, validation_data, validation_freq,
                                 validation_steps, validation_batch_size)
         plan = make_plan(x, y, sample_weight, batch_size=batch_size, epochs=epochs,
@@ -137,6 +145,8 @@ class Model(Savable, Resumable, Inspectable, Contents):
                             validation_steps=plan.batches_of_validation,
                             logs=self._log_names(plan.validation is not None),
                             open=self.trains_by_itself, trial=fast_dev_run)
+        if stream_updates:
+            check_streaming(self, hooks)
         with self._training_alone("fit"), hooks.closing():
             with self._undone_on_error():
                 with drawing_from(plan.initial_values()):
@@ -148,7 +158,8 @@ class Model(Savable, Resumable, Inspectable, Contents):
                 hooks.on_train_begin({})
             with self.cleared_after(), plan.prefetching(), stopping_on_interrupt(self):
                 hooks.on_restore()
-                self.train_epochs(self.run)
+                with updates_in_stream(self) if stream_updates else nullcontext():
+                    self.train_epochs(self.run)
         return history
 
     def evaluate(

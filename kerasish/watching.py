@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from kerasish.containers.planned import Planned
 from kerasish.module import Module
@@ -50,9 +50,14 @@ class Watch:
         the whole (1, 3) -> (1, 2)
     """
 
+    listens: ClassVar[bool] = False
+    """Whether it wants no more than to be told of calls: nets then run as they do unwatched, and a
+    fused activation is not called."""
+
     def __init__(self, module: Module) -> None:
         self.module = module
-        self.places = [Place(path, part) for path, part in module.named_modules()]
+        self.places = [Place(path, part) for path, part in module.named_modules()
+                       if self.watches(part)]
         self._by_id = {id(place.module): place for place in self.places}
         self._watched: list[_Watched] = []
         self._plans: dict[int, dict[str, Any]] = {}
@@ -62,6 +67,10 @@ class Watch:
         self._kinds: list[type[Module]] = []
         self._all: list[_Watched] = []
         """What is watched while the modules are of these kinds."""
+
+    def watches(self, part: Module) -> bool:
+        """Whether it stands around this part, too."""
+        return True
 
     def forward(self, place: Place, x: Any, call: Callable[[Any], Any]) -> Any:
         """Around a forward: `call(x)` gives y, which this returns."""
@@ -158,7 +167,8 @@ class Watch:
             return make, tuple(own if each is type(part) else each for each in args), *state
 
         looks_back = type(self).backward is not Watch.backward or kind is type(self.module)
-        return type(kind.__name__, (kind,), {
+        planned_as = {"_planned_as": own} if self.listens else {}
+        return type(kind.__name__, (kind,), planned_as | {
             "forward": forward, "backward": backward if looks_back else kind.backward,
             "__reduce_ex__": reduce, "__module__": kind.__module__, "_watch": self, "_kind": own})
 

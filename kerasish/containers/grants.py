@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any
 
+from kerasish.differentiable import planned_as
 from kerasish.module import Kernels, Module
 
 
@@ -54,7 +55,7 @@ def in_order(layers: Sequence[Module]) -> list[int]:
     """
     places = list(range(len(layers)))
     for place, (layer, after) in enumerate(pairwise(layers)):
-        if type(layer) in vars(type(after)).get("goes_before", ()):
+        if planned_as(layer) in vars(planned_as(after)).get("goes_before", ()):
             places[place], places[place + 1] = places[place + 1], places[place]
     return places
 
@@ -65,9 +66,9 @@ def fused_kernels(layers: Sequence[Module], index: int) -> Kernels | None:
     Both are believed by their exact class alone: a subclass keeps its own forward and backward.
     """
     layer, after = layers[index], layers[index + 1 : index + 2]
-    if not after or not vars(type(layer)).get("fuses"):
+    if not after or not vars(planned_as(layer)).get("fuses"):
         return None
-    kernels: Kernels | None = vars(type(after[0])).get("kernels")
+    kernels: Kernels | None = vars(planned_as(after[0])).get("kernels")
     return kernels
 
 
@@ -88,7 +89,7 @@ def stem_length(layers: Sequence[Module]) -> int:
 
 def _declares(module: Module) -> bool:
     """Whether the declarations come from the class, or a subclass of it, that has the methods."""
-    line = type(module).__mro__
+    line = planned_as(module).__mro__
     place = {name: next(i for i, cls in enumerate(line) if name in vars(cls))
              for name in ("forward", "backward", "backward_reads", "returns_view")}
     return max(place["backward_reads"], place["returns_view"]) <= min(
@@ -97,4 +98,5 @@ def _declares(module: Module) -> bool:
 
 
 def _unwinds(module: Module) -> bool:
-    return type(module).unwind is not Module.unwind or not any(True for _ in module.children())
+    kind: Any = planned_as(module)
+    return kind.unwind is not Module.unwind or not any(True for _ in module.children())

@@ -71,6 +71,11 @@ class FlatParameters:
         line = vector[start : start + parameter.data.numel()]
         return shaped(line, parameter.shape, parameter in self.turned)
 
+    def run(self, parameter: Parameter) -> slice:
+        """Where a parameter is, with the gap after it."""
+        start = self.offsets[parameter]
+        return slice(start, start + _padded(parameter))
+
     def __reduce__(self) -> tuple[Any, ...]:
         """Copies lay the copies of the parameters down in vectors of their own."""
         return FlatParameters, (self.parameters,)
@@ -81,11 +86,10 @@ class FlatParameters:
         for parameter in self.parameters:
             if parameter not in wanted:
                 continue
-            start = self.offsets[parameter]
-            stop = start + _padded(parameter)
-            if runs and runs[-1].stop == start:
-                start = runs.pop().start
-            runs.append(slice(start, stop))
+            run = self.run(parameter)
+            if runs and runs[-1].stop == run.start:
+                run = slice(runs.pop().start, run.stop)
+            runs.append(run)
         return runs
 
     def sizes(self, run: slice) -> list[int]:

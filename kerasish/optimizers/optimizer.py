@@ -2,7 +2,7 @@
 
 import math
 import weakref
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import partial
 from typing import Any, ClassVar
 
@@ -13,9 +13,10 @@ from kerasish.checks import check_count, check_number, check_rate
 from kerasish.configured import Configured
 from kerasish.optimizers.averages import Averages, averaged
 from kerasish.optimizers.flat import FlatParameters, flatten
-from kerasish.optimizers.segments import cut
+from kerasish.optimizers.segments import Segment, cut
 from kerasish.optimizers.stages import add_penalties, check_clipping, clipping, project
 from kerasish.optimizers.state import load_state, state_of
+from kerasish.optimizers.streaming import Streaming
 from kerasish.parameter import Parameter
 from kerasish.schedules.schedule import check_schedule
 
@@ -95,6 +96,7 @@ class Optimizer(Configured):
         self.flats: list[FlatParameters] = []
         self.built, self._planned_at = False, -1
         self._owner: weakref.ref[object] | None = None
+        self._streaming: Streaming | None = None
 
     @property
     def slots(self) -> tuple[str, ...]:
@@ -208,6 +210,14 @@ class Optimizer(Configured):
         if self._has_averages():
             self._averages.swap()
 
+    def stream(self) -> Streaming:
+        """Updates parameters one by one from now on, until `end` of what it returns is called.
+
+        Raises: ValueError where an update needs all gradients at once.
+        """
+        self._streaming = Streaming(self)
+        return self._streaming
+
     def state_dict(self) -> dict[str, Any]:
         """Copies of all that later steps depend on besides the weights: plain values and tensors.
 
@@ -238,9 +248,9 @@ class Optimizer(Configured):
             segment.g.div_(self.gathered_rows)
         self.gathered_batches = self.gathered_rows = 0
 
-    def _update(self) -> None:
+    def _update(self, segments: list[Segment]) -> None:
         rate = self.schedule(self.iterations) if self.schedule else self._rate
-        for multiplier, w, g, slots, sizes, decaying in self._segments:
+        for multiplier, w, g, slots, sizes, decaying in segments:
             self.rate, self.sizes = rate * multiplier, sizes
             if self.weight_decay:
                 for part in decaying:
@@ -256,7 +266,7 @@ class Optimizer(Configured):
     def __getstate__(self) -> dict[str, Any]:
         """A copy belongs to no model yet, and binds stretches of its own vectors."""
         state = {name: value for name, value in vars(self).items() if name not in _BOUND}
-        return state | {"_owner": None, "_planned_at": -1}
+        return state | {"_owner": None, "_planned_at": -1, "_streaming": None}
 
     def _plan(self) -> None:
         """Binds the stretches to work on; again when a parameter is frozen or otherwise set."""
@@ -265,21 +275,40 @@ class Optimizer(Configured):
                                "build(parameters) first, or compile a model with it.")
         own = set(self.parameters)
         trained = [parameter for parameter in self.parameters if parameter.trainable]
+        self._averages, self._planned_at = self._averages_of(self.parameters), Parameter.revisions
+        if self._streaming is not None:  # gradients are not there all at once
+            self._gradients, self._segments, self._stages = [], [], [self._streaming.finish]
+            return
         self._gradients = [flat.grad[run] for flat in self.flats for run in flat.runs(own)]
         self._segments = cut(self.flats, trained, self.state, self.slots)
-        self._averages = Averages(averaged(self.flats, self.state, own),
-                                  averaged(self.flats, self.state, trained),
-                                  self.ema_momentum, self.ema_overwrite_frequency)
+        self._stages = self.stages_of(self.parameters, self._segments)
+        if self.accumulates:
+            self._stages.insert(0, self._average_micro_batches)
+
+    def _averages_of(self, parameters: Collection[Parameter]) -> Averages:
+        trained = {parameter for parameter in parameters if parameter.trainable}
+        return Averages(averaged(self.flats, self.state, parameters),
+                        averaged(self.flats, self.state, trained),
+                        self.ema_momentum, self.ema_overwrite_frequency)
+
+    def stages_of(
+        self, parameters: list[Parameter], segments: list[Segment]
+    ) -> list[Callable[[], None]]:
+        """What an update of these parameters does, in its order.
+
+        Args:
+            parameters: any of those that it has.
+            segments: what covers those of them that are trained.
+        """
+        averages = self._averages_of(parameters)
+        trained = [parameter for parameter in parameters if parameter.trainable]
         regularized = [p for p in trained if p.regularizer is not None]
         constrained = [p for p in trained if p.constraint is not None]
         stages: list[tuple[Callable[[], None] | None, Any]] = [
-            (self._average_micro_batches, self.accumulates),
             (partial(add_penalties, regularized), regularized),
-            (clipping(self._segments, self.clipnorm, self.clipvalue, self.global_clipnorm),
-             self._segments),
-            (self._update, True),
-            (lambda: self._averages.update(self.iterations), self.use_ema),
+            (clipping(segments, self.clipnorm, self.clipvalue, self.global_clipnorm), segments),
+            (partial(self._update, segments), True),
+            (lambda: averages.update(self.iterations), self.use_ema),
             (partial(project, constrained), constrained),
         ]
-        self._stages = [stage for stage, wanted in stages if stage and wanted]
-        self._planned_at = Parameter.revisions
+        return [stage for stage, wanted in stages if stage and wanted]

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from kerasish.configured import Configured
 from kerasish.containers import Graph, Sequential
+from kerasish.differentiable import kind_of
 from kerasish.module import Module
 from kerasish.node import Node
 from kerasish.registry import nearest
@@ -66,8 +67,9 @@ class _Encoder(Packer):
 
     def _place(self, value: Any, place: tuple[str, ...]) -> int:
         if id(value) not in self._places:
-            name = name_in_file(type(value))
-            if self._classes.setdefault(name, type(value)) is not type(value):
+            kind = kind_of(value)
+            name = name_in_file(kind)
+            if self._classes.setdefault(name, kind) is not kind:
                 raise ValueError(f"Model.save expects one class of each name; got two called "
                                  f"{type(value).__name__!r}. Rename one.")
             if isinstance(value, Graph):
@@ -77,7 +79,7 @@ class _Encoder(Packer):
             self._extent.grant(settings, _flat(settings))
             config = {key: self.pack(part, (*place[-3:], type(value).__name__, key))
                       for key, part in settings.items()}
-            if type(value) in UNSAVED:
+            if kind in UNSAVED:
                 raise self._refusal(value, place)
             if isinstance(value, Module):
                 self._check_inner(value, type(value).__name__)
@@ -92,7 +94,7 @@ class _Encoder(Packer):
         for name, part in module.named_children():
             if id(part) not in self._places:
                 inner = f"{where}.{name}"
-                if type(part) in NAMES and (changed := changed_settings(part)):
+                if kind_of(part) in NAMES and (changed := changed_settings(part)):
                     raise ValueError(f"Model.save expects settings that a file can hold; got "
                                      f"{inner}.{min(changed)}, set on a part that {where} makes by "
                                      "itself. Make the whole with it.")
@@ -118,7 +120,7 @@ class _Encoder(Packer):
 def _config(value: Any) -> dict[str, Any]:
     if isinstance(value, Node):
         return {"module": value.module, "inputs": value.inputs, "shape": value.shape}
-    if type(value) is Sequential:
+    if kind_of(value) is Sequential:
         return {"layers": value.layers}  # more may have been appended
     return present_config(value)
 

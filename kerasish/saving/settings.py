@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from kerasish.configured import Configured, argument_names, is_plain
+from kerasish.differentiable import kind_of
 from kerasish.random import drawing_from
 
 _NOTHING = object()
@@ -38,7 +39,7 @@ def changed_settings(value: Configured) -> dict[str, Any]:
 
     Raises: as `present_config`.
     """
-    cls: Any = type(value)
+    cls: Any = kind_of(value)
     config = dict(value.get_config())
     given = {**_defaults(cls), **config}
     changed = {name: vars(value)[name] for name in given
@@ -80,7 +81,7 @@ def _again(value: Configured, config: dict[str, Any], changed: Mapping[str, Any]
     with warnings.catch_warnings(), torch.random.fork_rng([]), drawing_from(torch.Generator()):
         warnings.simplefilter("ignore")
         try:
-            return made_from(type(value), config)
+            return made_from(kind_of(value), config)
         except Exception as error:
             name = next(iter(changed))
             raise _refusal(value, name, changed[name], f"and then: {error}") from error

@@ -2,6 +2,7 @@
 
 import json
 import tempfile
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -10,20 +11,26 @@ from torch import Tensor
 
 from kerasish import Model
 from kerasish.insight.live import held_by
+from kerasish.streaming import updates_in_stream
 from kerasish.training import mode
 
 
-def measured_peak(model: Model, x: Tensor, y: Tensor) -> int:
+def measured_peak(model: Model, x: Tensor, y: Tensor, in_stream: bool = False) -> int:
     """Bytes of the model, of the batch, and the most that two steps, as in fit, allocate."""
     model.train_on_batch(x, y)
     scores, outcome = model.scores.fresh(), None
-    with mode(model.module.modules(), training=True), torch.inference_mode():
+    with ExitStack() as around:
+        if in_stream:
+            around.enter_context(updates_in_stream(model))
+        around.enter_context(mode(model.module.modules(), training=True))
+        around.enter_context(torch.inference_mode())
         with profiling() as profiler:
             for _ in range(2):
                 outcome = model.train_step(x, y)
                 model.record(scores, outcome, x, y, None)
         del outcome
-    return bytes_of(held_by(model)) + x.nbytes + y.nbytes + peak_of(profiler)
+        held = bytes_of(held_by(model))
+    return held + x.nbytes + y.nbytes + peak_of(profiler)
 
 
 def measured_calls(module: Any, x: Any, dy: Any) -> int:

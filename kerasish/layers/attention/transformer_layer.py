@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from kerasish.checks import check_count
-from kerasish.differentiable import is_saving
+from kerasish.differentiable import is_saving, planned_as
 from kerasish.layers.activations.named import activation as activation_of
 from kerasish.layers.attention.inputs import Inputs, Names, read
 from kerasish.layers.attention.multihead import MultiheadAttention, require_batch_first
@@ -156,7 +156,7 @@ class TransformerLayer(Module):
         h = self.forth("linear1", x)
         h = self.forth("activation", h) if kernels is None else kernels[0](h)
         y: Tensor = self.forth(self._last_dropout, self.forth("linear2", self.forth("dropout", h)))
-        renews = type(norm) is LayerNorm and type(self.linear1) is Linear
+        renews = planned_as(norm) is LayerNorm and planned_as(self.linear1) is Linear
         self.save_for_backward(None if kernels is None else h, renews)
         if renews and is_saving():
             self.linear1.exchange_saved(0, None)
@@ -201,9 +201,9 @@ class TransformerLayer(Module):
     @property
     def _kernels(self) -> Kernels | None:
         """The kernels of the activation, if it can be run over the output of linear1."""
-        if not vars(type(self.linear1)).get("fuses"):
+        if not vars(planned_as(self.linear1)).get("fuses"):
             return None
-        kernels: Kernels | None = vars(type(self.activation)).get("kernels")
+        kernels: Kernels | None = vars(planned_as(self.activation)).get("kernels")
         return kernels
 
     def _slope(self, dh: Tensor, h: Tensor) -> Tensor:
@@ -211,7 +211,7 @@ class TransformerLayer(Module):
 
         It may go over dh, which is nobody else's if the parts that gave it are the layer's own.
         """
-        kind: Any = type(self.activation)
-        own = type(self.linear2) is Projection and type(self.dropout) is Dropout
+        kind: Any = planned_as(self.activation)
+        own = planned_as(self.linear2) is Projection and planned_as(self.dropout) is Dropout
         slope: Slope = (own and vars(kind).get("overwriting_backward")) or kind.kernels[1]
         return slope(dh, h)

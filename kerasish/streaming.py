@@ -1,0 +1,114 @@
+"""When a gradient is complete: each parameter is then updated, while backward goes on."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, ClassVar
+
+import torch
+
+from kerasish.hooks import CallbackList
+from kerasish.module import Module
+from kerasish.optimizers.streaming import Streaming, check_optimizer
+from kerasish.parameter import Parameter
+from kerasish.paths import values
+from kerasish.stepping import Stepper
+from kerasish.watching import Place, Watch
+
+
+class Completion(Watch):
+    """Updates each parameter as soon as the last backward that adds to its gradient is done.
+
+    A module goes back as often as it went forward: after the last time its parameters, and those
+    of parts of it that were not called by themselves, have their gradients, unless another module
+    has the same parameter. A replay of forward, on the way back, counts for nothing.
+
+    Args:
+        module: the net.
+        streaming: what updates its parameters.
+    """
+
+    listens: ClassVar[bool] = True
+
+    def __init__(self, module: Module, streaming: Streaming) -> None:
+        super().__init__(module)
+        self.streaming = streaming
+        self._calls: Counter[str] = Counter()
+        """How often each module went forward in this step."""
+        self._due: dict[str, list[Parameter]] = {}
+        """The parameters that a module adds gradients to, once backward has begun."""
+        self._missing: Counter[Parameter] = Counter()
+        """How many more calls of backward add to each."""
+
+    def watches(self, part: Module) -> bool:
+        return any(True for _ in part.parameters())
+
+    def forward(self, place: Place, x: Any, call: Callable[[Any], Any]) -> Any:
+        if self._due and not place.path:  # the step before is over
+            for each in (self._calls, self._due, self._missing):
+                each.clear()
+        if not self._due and place.module.training:
+            self._calls[place.path] += 1
+        return call(x)
+
+    def backward(self, place: Place, dy: Any, call: Callable[[Any], Any]) -> Any:
+        if not self._due:
+            self._look_ahead()
+        mine = self._due.get(place.path, ())
+        for parameter in mine:
+            self.streaming.begin(parameter)
+        dx = call(dy)
+        for parameter in mine:
+            self._missing[parameter] -= 1
+            if self._missing[parameter] == 0:
+                self.streaming.complete(parameter)
+        return dx
+
+    def _look_ahead(self) -> None:
+        """Gives the parameters of each module to it, or to what was called in its stead."""
+        for path, part in self.places:
+            called = path
+            while called and not self._calls[called]:
+                called = called.rpartition(".")[0]
+            due = self._due.setdefault(called, [])
+            for _, parameter in values(part, Parameter):
+                if parameter.trainable and parameter not in due:
+                    due.append(parameter)
+        for path, due in self._due.items():
+            for parameter in due:
+                self._missing[parameter] += self._calls[path]
+
+
+@contextmanager
+def updates_in_stream(trainer: Stepper) -> Iterator[None]:
+    """Inside the block each parameter is updated within backward, and `step` does the rest."""
+    streaming = trainer.optimizer.stream()
+    try:
+        with Completion(trainer.module, streaming):
+            yield
+    finally:
+        streaming.end()
+
+
+def check_streaming(trainer: Any, hooks: CallbackList) -> None:
+    """Refuses what needs all gradients at once.
+
+    Raises: ValueError naming it.
+    """
+    if trainer.trains_by_itself:
+        raise ValueError(
+            "fit(stream_updates) expects the usual train_step; got that of "
+            f"{type(trainer).__name__}, which may go back more than once. Leave stream_updates "
+            "out.")
+    smaller = trainer.precision not in (None, torch.float32)
+    for setting, on in (("jit_compile=True", trainer.jit is not None), ("precision", smaller)):
+        if on:
+            raise ValueError(f"fit(stream_updates) expects a model compiled without {setting}; got "
+                             "one with it. Leave one of them out.")
+    for each in hooks:
+        if each.listens("on_backward_end"):
+            raise ValueError(
+                "fit(stream_updates) expects callbacks that need no gradients; got "
+                f"{type(each).__name__}, which looks at all of them between backward and update. "
+                "Leave one of them out.")
+    check_optimizer(trainer.optimizer)
