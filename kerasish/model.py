@@ -1,13 +1,12 @@
 """The class that users meet: a module that compiles, fits, evaluates and predicts."""
 
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import torch
 
-from kerasish.checks import check_flag
 from kerasish.containers import Sequential
 from kerasish.containers.grants import takes
 from kerasish.contents import Contents
@@ -131,22 +130,19 @@ class Model(Savable, Resumable, Inspectable, Contents):
         Returns: what was logged, epoch by epoch.
         """
         self._require_compiled("fit")
-        check_flag("fit(fast_dev_run)", fast_dev_run, "It is one batch, of one epoch.")
-        check_flag("fit(stream_updates)", stream_updates, "Updates follow each other or wait.")
-        validation = Validation(validation_split, validation_data, validation_freq,
-                                validation_steps, validation_batch_size)
         plan = make_plan(x, y, sample_weight, batch_size=batch_size, epochs=epochs,
                          initial_epoch=initial_epoch, steps=steps_per_epoch, shuffle=shuffle,
-                         seed=seed, validation=validation, trial=fast_dev_run,
-                         overfit_batches=overfit_batches, prefetch=prefetch)
+                         seed=seed, trial=fast_dev_run, overfit_batches=overfit_batches,
+                         prefetch=prefetch, validation=Validation(
+                             validation_split, validation_data, validation_freq, validation_steps,
+                             validation_batch_size))
         history = History()
         hooks = self._hooks("fit", callbacks, verbose, plan.batches_an_epoch, history,
                             epochs=plan.epochs.stop, seed=plan.seed, samples=plan.samples_an_epoch,
                             validation_steps=plan.batches_of_validation,
                             logs=self._log_names(plan.validation is not None),
                             open=self.trains_by_itself, trial=fast_dev_run)
-        if stream_updates:
-            check_streaming(self, hooks)
+        check_streaming(stream_updates, self, hooks)
         with self._training_alone("fit"), hooks.closing():
             with self._undone_on_error():
                 with drawing_from(plan.initial_values()):
@@ -158,7 +154,7 @@ class Model(Savable, Resumable, Inspectable, Contents):
                 hooks.on_train_begin({})
             with self.cleared_after(), plan.prefetching(), stopping_on_interrupt(self):
                 hooks.on_restore()
-                with updates_in_stream(self) if stream_updates else nullcontext():
+                with updates_in_stream(self, stream_updates):
                     self.train_epochs(self.run)
         return history
 

@@ -150,6 +150,7 @@ def make_plan(
 
     Raises: ValueError or TypeError naming the argument.
     """
+    check_flag("fit(fast_dev_run)", trial, "It is one batch, of one epoch.")
     settled = draw_seed() if seed is None else check_seed("fit", seed)
     check_flag("fit(shuffle)", shuffle, "Samples are shuffled one by one, not in batches.")
     source = source_of(x, y, sample_weight, who="fit", batch_size=batch_size, seed=settled,

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 import torch
 
+from kerasish.checks import check_flag
 from kerasish.hooks import CallbackList
 from kerasish.module import Module
 from kerasish.optimizers.streaming import Streaming, check_optimizer
@@ -80,8 +81,11 @@ class Completion(Watch):
 
 
 @contextmanager
-def updates_in_stream(trainer: Stepper) -> Iterator[None]:
-    """Inside the block each parameter is updated within backward, and `step` does the rest."""
+def updates_in_stream(trainer: Stepper, wanted: bool = True) -> Iterator[None]:
+    """Inside the block each parameter is updated within backward, if that is wanted."""
+    if not wanted:
+        yield
+        return
     streaming = trainer.optimizer.stream()
     try:
         with Completion(trainer.module, streaming):
@@ -90,11 +94,14 @@ def updates_in_stream(trainer: Stepper) -> Iterator[None]:
         streaming.end()
 
 
-def check_streaming(trainer: Any, hooks: CallbackList) -> None:
-    """Refuses what needs all gradients at once.
+def check_streaming(wanted: bool, trainer: Any, hooks: CallbackList) -> None:
+    """Refuses what needs all gradients at once, if updates in stream are wanted.
 
     Raises: ValueError naming it.
     """
+    check_flag("fit(stream_updates)", wanted, "Updates follow each other, or wait.")
+    if not wanted:
+        return
     if trainer.trains_by_itself:
         raise ValueError(
             "fit(stream_updates) expects the usual train_step; got that of "

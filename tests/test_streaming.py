@@ -211,7 +211,7 @@ def test_nets_train_the_same_to_the_bit(name: str) -> None:
     lambda: Adam(clipnorm=0.1), lambda: SGD(0.1, clipvalue=0.01), lambda: SGD(weight_decay=0.1),
     lambda: Adam(ExponentialDecay(0.1, 2, 0.5), use_ema=True, ema_momentum=0.5),
     lambda: SGD(0.1, use_ema=True, ema_overwrite_frequency=2),
-], ids=str)
+], ids=lambda make: type(make()).__name__)
 def test_optimizers_train_the_same_to_the_bit(optimizer: Any) -> None:
     both_ways(*NETS["dense"], optimizer)
 
@@ -376,7 +376,7 @@ def test_other_ways_of_computing_are_refused(settings: Any, named: str) -> None:
 
 @pytest.mark.parametrize("make", [
     HealthMonitor, TerminateOnNaN, lambda: NanTracer("x.safetensors"),
-    lambda: LambdaCallback(on_backward_end=print)], ids=str)
+    lambda: LambdaCallback(on_backward_end=print)], ids=lambda make: type(make()).__name__)
 def test_callbacks_that_look_at_gradients_are_refused(make: Any) -> None:
     callback, model = make(), model_of(NETS["dense"][0])
     if not callback.listens("on_backward_end"):

@@ -2,8 +2,7 @@
 
 import math
 import weakref
-from collections.abc import Callable, Collection, Iterable, Mapping
-from functools import partial
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar
 
 import torch
@@ -11,10 +10,9 @@ from torch import Tensor
 
 from kerasish.checks import check_count, check_number, check_rate
 from kerasish.configured import Configured
-from kerasish.optimizers.averages import Averages, averaged
 from kerasish.optimizers.flat import FlatParameters, flatten
 from kerasish.optimizers.segments import Segment, cut
-from kerasish.optimizers.stages import add_penalties, check_clipping, clipping, project
+from kerasish.optimizers.stages import averages_of, check_clipping, stages_of
 from kerasish.optimizers.state import load_state, state_of
 from kerasish.optimizers.streaming import Streaming
 from kerasish.parameter import Parameter
@@ -248,7 +246,8 @@ class Optimizer(Configured):
             segment.g.div_(self.gathered_rows)
         self.gathered_batches = self.gathered_rows = 0
 
-    def _update(self, segments: list[Segment]) -> None:
+    def update_all(self, segments: list[Segment]) -> None:
+        """Decays and updates what these segments cover, at the rate of the next update."""
         rate = self.schedule(self.iterations) if self.schedule else self._rate
         for multiplier, w, g, slots, sizes, decaying in segments:
             self.rate, self.sizes = rate * multiplier, sizes
@@ -275,40 +274,12 @@ class Optimizer(Configured):
                                "build(parameters) first, or compile a model with it.")
         own = set(self.parameters)
         trained = [parameter for parameter in self.parameters if parameter.trainable]
-        self._averages, self._planned_at = self._averages_of(self.parameters), Parameter.revisions
+        self._averages, self._planned_at = averages_of(self, self.parameters), Parameter.revisions
         if self._streaming is not None:  # gradients are not there all at once
             self._gradients, self._segments, self._stages = [], [], [self._streaming.finish]
             return
         self._gradients = [flat.grad[run] for flat in self.flats for run in flat.runs(own)]
         self._segments = cut(self.flats, trained, self.state, self.slots)
-        self._stages = self.stages_of(self.parameters, self._segments)
+        self._stages = stages_of(self, self.parameters, self._segments)
         if self.accumulates:
             self._stages.insert(0, self._average_micro_batches)
-
-    def _averages_of(self, parameters: Collection[Parameter]) -> Averages:
-        trained = {parameter for parameter in parameters if parameter.trainable}
-        return Averages(averaged(self.flats, self.state, parameters),
-                        averaged(self.flats, self.state, trained),
-                        self.ema_momentum, self.ema_overwrite_frequency)
-
-    def stages_of(
-        self, parameters: list[Parameter], segments: list[Segment]
-    ) -> list[Callable[[], None]]:
-        """What an update of these parameters does, in its order.
-
-        Args:
-            parameters: any of those that it has.
-            segments: what covers those of them that are trained.
-        """
-        averages = self._averages_of(parameters)
-        trained = [parameter for parameter in parameters if parameter.trainable]
-        regularized = [p for p in trained if p.regularizer is not None]
-        constrained = [p for p in trained if p.constraint is not None]
-        stages: list[tuple[Callable[[], None] | None, Any]] = [
-            (partial(add_penalties, regularized), regularized),
-            (clipping(segments, self.clipnorm, self.clipvalue, self.global_clipnorm), segments),
-            (partial(self._update, segments), True),
-            (lambda: averages.update(self.iterations), self.use_ema),
-            (partial(project, constrained), constrained),
-        ]
-        return [stage for stage, wanted in stages if stage and wanted]

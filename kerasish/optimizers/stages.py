@@ -1,14 +1,49 @@
 """What happens to gradients before an update and to weights after it, a function each."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from kerasish.checks import check_positive
+from kerasish.optimizers.averages import Averages, averaged
 from kerasish.optimizers.segments import Segment
 from kerasish.parameter import Parameter
+
+
+def averages_of(optimizer: Any, parameters: Collection[Parameter]) -> Averages:
+    """The running averages of some of an optimizer's parameters."""
+    trained = {parameter for parameter in parameters if parameter.trainable}
+    return Averages(averaged(optimizer.flats, optimizer.state, parameters),
+                    averaged(optimizer.flats, optimizer.state, trained),
+                    optimizer.ema_momentum, optimizer.ema_overwrite_frequency)
+
+
+def stages_of(
+    optimizer: Any, parameters: Sequence[Parameter], segments: list[Segment]
+) -> list[Callable[[], None]]:
+    """What an update of these parameters does, in its order.
+
+    Args:
+        optimizer: whose settings say what is wanted.
+        parameters: any of those that it has.
+        segments: what covers those of them that are trained.
+    """
+    averages = averages_of(optimizer, parameters)
+    trained = [parameter for parameter in parameters if parameter.trainable]
+    regularized = [p for p in trained if p.regularizer is not None]
+    constrained = [p for p in trained if p.constraint is not None]
+    clip = clipping(segments, optimizer.clipnorm, optimizer.clipvalue, optimizer.global_clipnorm)
+    stages: list[tuple[Callable[[], None] | None, Any]] = [
+        (partial(add_penalties, regularized), regularized),
+        (clip, segments),
+        (partial(optimizer.update_all, segments), True),
+        (lambda: averages.update(optimizer.iterations), optimizer.use_ema),
+        (partial(project, constrained), constrained),
+    ]
+    return [stage for stage, wanted in stages if stage and wanted]
 
 
 def check_clipping(who: str, **limits: float | None) -> list[float | None]:

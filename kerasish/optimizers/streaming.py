@@ -7,6 +7,7 @@ from torch import Tensor
 
 from kerasish.optimizers.flat import shaped
 from kerasish.optimizers.segments import Segment
+from kerasish.optimizers.stages import stages_of
 from kerasish.parameter import Parameter
 
 
@@ -66,8 +67,8 @@ class Streaming:
             parameter.learning_rate_multiplier, w, self._lines[parameter],
             [slots[name][run] for name in self.optimizer.slots], [len(w)],
             [w] if parameter.decay else [])
-        for stage in self.optimizer.stages_of(
-                [parameter], [segment] if parameter.trainable else []):
+        segments = [segment] if parameter.trainable else []
+        for stage in stages_of(self.optimizer, [parameter], segments):
             stage()
         self._updated.add(parameter)
         self._drop(parameter)

@@ -48,7 +48,8 @@ def moved(optimizer: Optimizer, gradients: list[list[float]]) -> list[list[float
 @one_of_each
 def test_an_optimizer_without_settings_does_nothing_but_update(row: Row) -> None:
     optimizer = row.make(0.1).build(parameters())
-    assert optimizer._stages == [optimizer._update]
+    (stage,) = optimizer._stages
+    assert stage.func == optimizer.update_all and stage.args == (optimizer._segments,)
 
 
 @one_of_each
