@@ -252,8 +252,7 @@ class Model(Savable, Resumable, Inspectable, Contents):
         """The callbacks of one run, told what is known of it; the progress line comes last."""
         given = [each for each in flattened(callbacks) if not (trial and each.leaves_traces)]
         params = {"verbose": check_verbose(who, verbose), "steps": steps}
-        if trial:
-            more["trial"] = True
+        more |= {"trial": True} if trial else {}
         return CallbackList([*given, *own, ProgressLine()], self, {**params, **more})
 
     def __getstate__(self) -> dict[str, Any]:
