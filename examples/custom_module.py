@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 
 from kerasish import Model, Module, Parameter
-from kerasish.gradcheck import check_gradients
+from kerasish.gradcheck import GradientMismatch, check_gradients
 from kerasish.layers import Linear, ReLU
 from kerasish.optimizers import Adam
 
@@ -60,7 +60,7 @@ def main(epochs=300, picture=PICTURE):
     print("Wave: every gradient is right")
     try:
         check_gradients(Forgetful(), torch.randn(5, 3))
-    except ValueError as error:
+    except GradientMismatch as error:
         print(f"Forgetful: {error}")
 
     x = torch.linspace(-1, 1, 200)[:, None]

@@ -52,7 +52,7 @@ CELLS = {
     "… both": ("conv, batch norm", True, True),
     "… both, no batch norm": ("conv", True, True),
 }
-BIASES = (0.0, -0.25, -0.5, -1.0)
+BIASES = (-0.3, -0.35, -0.4, -0.5, -1.0)
 
 
 def base(layers: str) -> Sequential:

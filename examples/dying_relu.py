@@ -33,7 +33,7 @@ def main(points=1000, epochs=40, picture=PICTURE):
     for activation in (ReLU, LeakyReLU):
         layers = [layer for _ in range(4) for layer in (Linear(25), activation())]
         model = Model(*layers, Linear(1), Tanh(), device="cpu")
-        model.compile(SGD(0.15, momentum=0.9), loss="mse", metrics=["accuracy"])
+        model.compile(SGD(0.08, momentum=0.9), loss="mse", metrics=["accuracy"])
         monitor = HealthMonitor()
         history = model.fit(x, y, epochs=epochs, seed=1, verbose=0, callbacks=monitor)
         print(f"{activation.__name__}: {100 * history.history['accuracy'][-1]:.1f} % right, "

@@ -38,7 +38,7 @@ def train(folder: Path, epochs: int) -> None:
     history.save(folder / "history.json")
 
 
-def main(epochs=30, seconds=4.0, picture=PICTURE):
+def main(epochs=60, seconds=1.0, picture=PICTURE):
     """Kills one run, leaves another alone, compares both, and draws what each has logged."""
     from kerasish.history import History
 
@@ -49,12 +49,13 @@ def main(epochs=30, seconds=4.0, picture=PICTURE):
             folder.mkdir()
             while not (folder / "history.json").exists():
                 child = subprocess.Popen([sys.executable, __file__, "--child", folder, str(epochs)])
-                try:
-                    child.wait(seconds if kill and kills < 1 else None)
-                except subprocess.TimeoutExpired:
+                if kill and not kills:
+                    while not (folder / "backup" / "latest.safetensors").exists():
+                        time.sleep(0.05)
+                    time.sleep(seconds)
                     child.kill()
-                    child.wait()
                     kills += 1
+                child.wait()
             ended[name] = folder
         weights = [(folder / "weights.safetensors").read_bytes() for folder in ended.values()]
         same = "the same" if weights[0] == weights[1] else "not the same"

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import torch
 
-from kerasish import Model, datasets, lr_find
+from kerasish import Model, datasets, lr_find, set_seed
 from kerasish.layers import Linear, ReLU, Tanh
 from kerasish.optimizers import SGD
 from kerasish.schedules import Constant, CosineDecay, ExponentialDecay, OneCycle
@@ -37,7 +37,8 @@ def main(points=1000, epochs=40, picture=PICTURE):
     torch.set_num_threads(1)  # so small a net has no work for two
     (x, y), test = datasets.disc(train=points, test=points, seed=0)
     steps = epochs * -(-points // 10)
-    rate = lr_find(compiled(0.01), x, y, batch_size=10, seed=0).suggestion
+    set_seed(0)
+    rate = lr_find(compiled(0.01), x, y, batch_size=10).suggestion
     print(f"suggested: {rate:.2g}")
     schedules = {
         "constant": Constant(rate),

@@ -24,8 +24,8 @@ PICTURE = Path(__file__).parent / "pictures" / "moving.png"
 
 def in_torch(x, y, batch_size):
     """The net and its loop as most people write them."""
-    net = nn.Sequential(nn.Conv2d(1, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.MaxPool2d(2),
-                        nn.Flatten(), nn.Linear(8 * 13 * 13, 10))
+    net = nn.Sequential(nn.Conv2d(1, 8, 3, bias=False), nn.BatchNorm2d(8), nn.ReLU(),
+                        nn.MaxPool2d(2), nn.Flatten(), nn.Linear(8 * 13 * 13, 10))
     start = {name: value.clone() for name, value in net.state_dict().items()}
     optimizer = torch.optim.Adam(net.parameters(), lr=0.001)
     measure, losses = nn.CrossEntropyLoss(), []
@@ -41,8 +41,8 @@ def in_torch(x, y, batch_size):
 def here(x, y, batch_size, start):
     """The same; sizes are inferred, and the loop is `fit`."""
     # keras.Sequential([keras.layers.Conv2D(8, 3), keras.layers.BatchNormalization(), ...
-    model = Model(Conv2d(8, kernel_size=3), BatchNorm2d(), ReLU(), MaxPool2d(2), Flatten(),
-                  Linear(10), device="cpu")
+    model = Model(Conv2d(8, kernel_size=3, bias=False), BatchNorm2d(), ReLU(), MaxPool2d(2),
+                  Flatten(), Linear(10), device="cpu")
     # model.compile(keras.optimizers.Adam(0.001), keras.losses.SparseCategoricalCrossentropy(
     #     from_logits=True))
     model.compile(Adam(0.001), loss="cross_entropy")

@@ -31,7 +31,7 @@ def main(samples=10_000, epochs=3, folder="runs/tour", picture=PICTURE):
     model = Model(Conv2d(8, kernel_size=5), ReLU(), MaxPool2d(2), Conv2d(16, kernel_size=3), ReLU(),
                   MaxPool2d(2), Flatten(), Linear(10), device="cpu")
     model.compile("adam", loss="cross_entropy", metrics=["accuracy"])
-    board = TensorBoard(folder, histogram_freq=1, write_images=True, write_mistakes=True,
+    board = TensorBoard(folder, histogram_freq=1, write_images=True, write_mistakes=16,
                         pr_curves=True, profile_batch=5, hparams={"filters": 8},
                         write_steps_per_second=True)
     history = model.fit(x, y, batch_size=50, epochs=epochs, validation_data=test, seed=0,

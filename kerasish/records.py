@@ -69,7 +69,7 @@ def read_record(path: FilePath, kind: str) -> Any:
 
 
 def _listed(tensor: Tensor) -> dict[str, Any]:
-    values, _ = pack(tensor.flatten().tolist())
+    values = [pack(value)[0] for value in tensor.flatten().tolist()]  # a long list would be an array
     return {"dtype": NAMES[tensor.dtype], "shape": list(tensor.shape), "values": values}
 
 

@@ -39,6 +39,19 @@ def test_it_comes_back_exactly(tmp_path: Path) -> None:
     assert after.history["empty"][0].shape == (0, 3)
 
 
+@pytest.mark.parametrize("epochs", [15, 16, 17, 100, 1000])
+def test_a_history_of_any_length_comes_back(epochs: int, tmp_path: Path) -> None:
+    before = History()
+    before.on_train_begin({})
+    for epoch in range(epochs):
+        before.on_epoch_end(epoch, {"loss": 1 / (epoch + 1) if epoch % 7 else math.nan})
+    before.on_epoch_end(epochs, {"loss": 0.5, "many": torch.arange(epochs) / 3})
+    before.save(tmp_path / "history.json")
+    after = History.load(tmp_path / "history.json")
+    assert repr(after.state_dict()) == repr(before.state_dict())
+    assert torch.equal(after.history["many"][0], before.history["many"][0])
+
+
 def test_what_fit_returns_comes_back(tmp_path: Path) -> None:
     model = Model(Linear(1), device="cpu")
     model.compile("sgd", "mse", metrics=["mae"])
