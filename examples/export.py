@@ -5,8 +5,8 @@
 A trained ConvNet becomes a `torch.nn` module with the same weights and state names, whose outputs
 and gradients agree, and an ONNX file that other programs run. Nothing is locked in.
 
-Expected: outputs that agree to six digits; a file of 0.2 MB.
-Time: TODO on one core of an AMD EPYC.
+Expected: outputs that agree to 3e-6, and a file of 0.2 MB.
+Time: 5 seconds on one core of an AMD EPYC.
 """
 
 import tempfile

@@ -6,8 +6,8 @@ On the left what a torch user writes, on the right the same here; the weights ar
 both train ten steps: losses and weights agree. Layers have torch's names and state dicts, training
 has Keras' words; what a Keras user writes stands in the comments.
 
-Expected: ten losses that agree to seven digits.
-Time: TODO on one core of an AMD EPYC.
+Expected: ten losses that agree to 1e-6, and weights as well.
+Time: 3 seconds on one core of an AMD EPYC.
 """
 
 from pathlib import Path
