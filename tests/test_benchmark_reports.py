@@ -49,7 +49,8 @@ def test_wrong_arguments_are_refused_at_once(
 # ---- what is told -------------------------------------------------------------------------------
 
 REPORT: dict[str, Any] = {
-    "about": {"date": "2026-11-26", "machine": "2 cores of X", "rounds": 7, "seconds": 0.4,
+    "about": {"date": "2026-11-26", "machine": "2 cores of X", "vectors": "Y", "rounds": 7,
+              "seconds": 0.4,
               "threads": 1, "quick": False, "python": "3.11.7", "versions": {"torch": "2.13.0"}},
     "workloads": {"LSTM": {
         OURS: {"median": 1500.0, "first": 0.1, "loss": 2.3},
@@ -65,7 +66,7 @@ REPORT: dict[str, Any] = {
 
 def test_the_report_says_all_of_it() -> None:
     assert text(REPORT).splitlines() == [
-        "2026-11-26, 2 cores of X, one thread; Python 3.11.7, torch 2.13.0; "
+        "2026-11-26, 2 cores of X with Y, one thread; Python 3.11.7, torch 2.13.0; "
         "medians of 7 alternating rounds",
         "", "Time of a step over kerasish's: above 1, kerasish is faster",
         "(± half the width of the middle half of rounds)",

@@ -12,6 +12,7 @@ from kerasish.containers import Recompute
 from tests.benchmarks import importing, memory, small
 from tests.benchmarks.__main__ import main
 from tests.benchmarks.contestants import CONTESTANTS, OURS, Contestant
+from tests.benchmarks.report import vectors
 from tests.benchmarks.rounds import race
 from tests.benchmarks.small import SMALL
 from tests.benchmarks.workers import Failed, Worker, running
@@ -210,6 +211,15 @@ def races(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Raced:
         return slower
 
     return check
+
+
+def test_other_vectors_are_expected_to_be_no_slower_alone() -> None:
+    report = {"about": {"vectors": "none of today's"},
+              "workloads": {name: {small.PEER: {"ratio": 3.0}} for name in SMALL}}
+    found = [small.least(report, name)[0] for name in SMALL]
+    assert found == pytest.approx([2.4, 2.4, 1.0, 1.0])
+    report["about"]["vectors"] = vectors()
+    assert [small.least(report, name)[0] for name in SMALL] == pytest.approx([2.4] * 4)
 
 
 def test_a_ratio_is_held_against_that_of_the_readme(races: Raced) -> None:

@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.datasets.originals import real_folder
+
 FOLDER = Path(__file__).parent.parent / "examples"
 EXAMPLES = sorted(FOLDER.glob("*.py"))
 
@@ -34,13 +36,53 @@ def look_inside(main, folder):
     main(points=64, epochs=2, pictures=folder / "new")
 
 
+def small(**settings):
+    """Runs with these settings, and looks at the picture."""
+    def run(main, folder):
+        picture = folder / "new" / "picture.png"
+        main(**settings, picture=picture)
+        assert all(250 <= side <= 2000 for side in png_size(picture))
+        assert picture.stat().st_size > 8_000  # an empty one takes less
+
+    return run
+
+
+def in_runs(**settings):
+    """The same, with a folder for TensorBoard."""
+    return lambda main, folder: small(**settings, folder=str(folder / "runs"))(main, folder)
+
+
 # A new example is found by its file; here it says how to run it in seconds, writing to a folder.
-SMALL = {"disc": disc, "gan": gan, "look_inside": look_inside}
+SMALL = {
+    "disc": disc, "gan": gan, "look_inside": look_inside,
+    "characters": small(characters=4000, epochs=1, written=5),
+    "custom_loss": small(samples=100, epochs=2),
+    "custom_module": small(epochs=2),
+    "data_parallel": small(samples=200, epochs=1),
+    "denoise": in_runs(samples=200, epochs=1),
+    "digit_pairs": small(seeds=2, pairs=60, epochs=2),
+    "dying_relu": small(points=100, epochs=3),
+    "export": small(samples=100, epochs=1),
+    "kill_and_resume": small(epochs=2, seconds=60.0),
+    "larger_than_memory": small(samples=50_000, limited=False),
+    "learning_rate": small(points=100, epochs=2),
+    "mnist": small(epochs=1, samples=200),
+    "moving": small(steps=2, batch_size=8),
+    "regression": small(epochs=3),
+    "sorting": small(samples=200, epochs=1),
+    "tabular": small(samples=200, epochs=2),
+    "tensorboard_tour": in_runs(samples=500, epochs=1),
+    "two_heads": small(samples=200, epochs=2),
+}
+LONG = {"digit_pairs": 210, "disc": 140, "gan": 100}
+READS_MNIST = {"data_parallel", "denoise", "digit_pairs", "export", "mnist", "tensorboard_tour"}
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def test_a_small_version_runs(path, tmp_path):
     assert path.stem in SMALL, f"{path.name} needs a small run in SMALL"
+    if path.stem in READS_MNIST and real_folder() is None:
+        pytest.skip("needs MNIST's files in $KERASISH_DATA/mnist")
     SMALL[path.stem](load(path.stem).main, tmp_path)
 
 
@@ -63,6 +105,15 @@ def png_size(path):
     assert head[:8] == b"\x89PNG\r\n\x1a\n"
     assert head[12:16] == b"IHDR"
     return struct.unpack(">II", head[16:24])
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_is_short_and_its_picture_is_there(path):
+    lines = path.read_text(encoding="utf-8").splitlines()
+    assert len(lines) <= LONG.get(path.stem, 90), "copy a part of it into another example"
+    pictures = set(re.findall(r"\w+\.png", "\n".join(lines)))
+    assert pictures and all((FOLDER / "pictures" / name).exists() for name in pictures)
+    assert "TODO" not in "\n".join(lines)
 
 
 def test_disc_draws_a_picture_and_prints_accuracies(tmp_path, capsys):

@@ -13,6 +13,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from tests.benchmarks.contestants import CONTESTANTS, OURS
 
 PACKAGES = ("torch", "keras", "jax", "poutyne", "skorch")
@@ -22,6 +24,7 @@ def about(settings: argparse.Namespace) -> dict[str, Any]:
     """When, where and how it is measured."""
     return {
         "date": datetime.now(UTC).date().isoformat(), "machine": machine(),
+        "vectors": vectors(),
         "rounds": settings.rounds, "seconds": settings.seconds, "threads": settings.threads,
         "quick": settings.quick, "python": platform.python_version(),
         "versions": {name: found for name in PACKAGES if (found := version_of(name))},
@@ -34,6 +37,11 @@ def machine() -> str:
              if line.startswith("model name")]
     name = names[0] if names else platform.processor() or platform.machine()
     return f"{os.cpu_count()} cores of {name}"
+
+
+def vectors() -> str:
+    """The widest vectors that torch computes with here: what a processor can do goes by them."""
+    return torch.backends.cpu.get_cpu_capability()
 
 
 def version_of(package: str) -> str | None:
@@ -56,8 +64,8 @@ def heading(said: dict[str, Any]) -> str:
     threads = "one thread" if said["threads"] == 1 else f"{said['threads']} threads"
     how = ("a trial on a few samples" if said["quick"] else
            f"medians of {said['rounds']} alternating rounds")
-    return (f"{said['date']}, {said['machine']}, {threads}; Python {said['python']}, {versions}; "
-            f"{how}")
+    return (f"{said['date']}, {said['machine']} with {said['vectors']}, {threads}; "
+            f"Python {said['python']}, {versions}; {how}")
 
 
 def contestants_in(workloads: dict[str, Any]) -> list[str]:
