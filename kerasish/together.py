@@ -12,6 +12,7 @@ import torch
 
 from kerasish.distributed import joined
 from kerasish.hooks import Callback, flattened
+from kerasish.parameter import Parameter
 from kerasish.plan import Plan
 from kerasish.training import Trainer
 
@@ -20,12 +21,17 @@ class Together(Trainer):
     """A trainer that may be one of several processes, started by torchrun."""
 
     precision: torch.dtype | None
+    compiled: bool
     distribute: str | None = "auto"
     """How it is to train with others: see `Model`."""
 
     def join(self) -> None:
         """Finds the others, if there are any; to be called before anything is computed."""
         self.group = joined(self.distribute)
+        add_up = None if self.group is None else self.group.add_up
+        if self.compiled and self.optimizer.add_up != add_up:
+            self.optimizer.add_up = add_up
+            Parameter.revisions += 1  # it plans its steps anew
 
     @property
     def is_first(self) -> bool:
@@ -39,7 +45,6 @@ class Together(Trainer):
 
         Returns: the plan, with that seed.
         """
-        self.optimizer.add_up = None if self.group is None else self.group.add_up
         if self.group is None:
             return plan
         self.group.require_same(self._facts_of(plan))
