@@ -52,6 +52,7 @@ class BackupAndRestore(Callback):
 
     adds_to_logs: ClassVar[tuple[str, ...] | None] = ()
     leaves_traces: ClassVar[bool] = True
+    in_all_processes: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -85,11 +86,28 @@ class BackupAndRestore(Callback):
             self._save()  # before the first batch: what files of callbacks held then is known
 
     def _restore(self) -> bool:
-        """Goes on with the backup; returns whether there is one."""
+        """Goes on with the backup; returns whether there is one.
+
+        Of processes that train together the first one reads it, for all.
+        """
+        group = self.model.group
+        state = self._found() if self.model.is_first else None
+        if group is not None:
+            state = group.agreed(state)
+        if state is None:
+            return False
+        self.model.load_run_state(state)
+        self._saved_at = self.model.batches_trained
+        if self.model.is_first:
+            self._tell(state)
+        return True
+
+    def _found(self) -> dict[str, Any] | None:
+        """The newest backup that can be read; None if there is none."""
         problems: list[ModelFileError] = []
         for path in self._paths():
             try:
-                state = _read(path)
+                state: dict[str, Any] = _read(path)
             except FileNotFoundError:
                 continue
             except ModelFileError as error:
@@ -98,16 +116,13 @@ class BackupAndRestore(Callback):
             for problem in problems:
                 notice(f"{problem} Going on with the backup before it, {str(path)!r}.")
                 self._latest_is_damaged = True
-            self.model.load_run_state(state)
-            self._saved_at = self.model.batches_trained
-            self._tell(state)
-            return True
+            return state
         if problems:
             newest, *others = problems
             for other in others:
                 newest.add_note(str(other))
             raise newest
-        return False
+        return None
 
     def _tell(self, state: dict[str, Any]) -> None:
         """Says where it goes on, for a script that was changed meanwhile, or a folder mistaken."""
@@ -137,7 +152,7 @@ class BackupAndRestore(Callback):
         if run is None:
             return  # it was told of something else than a fit
         self._begins_anew = run.ended and not (self.model.interrupted or self.model.diverged)
-        if self._begins_anew and self.delete_checkpoint:
+        if self._begins_anew and self.delete_checkpoint and self.model.is_first:
             for path in reversed(self._paths()):
                 path.unlink(missing_ok=True)
 
@@ -146,6 +161,8 @@ class BackupAndRestore(Callback):
 
     def _save(self) -> None:
         self._saved_at = self.model.batches_trained
+        if not self.model.is_first:
+            return
         latest, previous = self._paths()
         configuration, tensors = pack(self.model.run_state())
         try:

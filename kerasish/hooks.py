@@ -44,7 +44,11 @@ class Callback:
     callbacks that make no tensors and seldom want a number."""
 
     leaves_traces: ClassVar[bool] = False
-    """Whether it writes outside the program, files for instance: a trial run leaves it out."""
+    """Whether it writes outside the program, files for instance: a trial run leaves it out, and of
+    processes that train together all but the first."""
+
+    in_all_processes: ClassVar[bool] = False
+    """Whether, though it writes, each of such processes needs it; it then writes in the first."""
 
     def names_in_logs(self) -> tuple[str, ...] | None:
         """Those of `adds_to_logs` that there will be in this run; asked after `set_params`."""

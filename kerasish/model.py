@@ -11,8 +11,9 @@ from kerasish.containers import Sequential
 from kerasish.containers.grants import takes
 from kerasish.contents import Contents
 from kerasish.data import Source, source_of
+from kerasish.distributed import check_way
 from kerasish.history import History
-from kerasish.hooks import Callback, CallbackList, flattened
+from kerasish.hooks import Callback, CallbackList
 from kerasish.inspectable import Inspectable
 from kerasish.module import Module
 from kerasish.plan import Validation, check_steps, make_plan, one_batch, weighing
@@ -22,12 +23,13 @@ from kerasish.resuming import Resumable
 from kerasish.running import Run, stopping_on_interrupt
 from kerasish.savable import Savable
 from kerasish.streaming import check_streaming, updates_in_stream
+from kerasish.together import Together
 from kerasish.training import mode
 from kerasish.trees import filled, leaves, mapped_shapes
 from kerasish.types import Device
 
 
-class Model(Savable, Resumable, Inspectable, Contents):
+class Model(Savable, Resumable, Inspectable, Contents, Together):
     """A net that is compiled, fitted, evaluated and asked, in Keras' words.
 
     Raises: TypeError if an argument is no module.
@@ -36,6 +38,8 @@ class Model(Savable, Resumable, Inspectable, Contents):
         modules: one module, or several or a list of them, which become a Sequential. A module that
             is built already keeps its weights. Outside training it is kept in evaluation mode.
         device: "auto" is CUDA if there is one, else the CPU; or "cpu", or a torch device.
+        distribute: "data" trains together with other processes, each on a part of every batch, as
+            one process would; "auto" does so where torchrun has started several; None never.
 
     Example:
         >>> from kerasish.layers import Linear, Tanh
@@ -46,12 +50,15 @@ class Model(Savable, Resumable, Inspectable, Contents):
         (1, 1)
     """
 
-    def __init__(self, *modules: Module | Iterable[Module], device: Device = "auto") -> None:
+    def __init__(
+        self, *modules: Module | Iterable[Module], device: Device = "auto",
+        distribute: str | None = "auto",
+    ) -> None:
         (first, *others) = modules or ((),)
         self.module = first if isinstance(first, Module) and not others else Sequential(*modules)
         if device == "auto":
             device = "cuda" if torch.cuda.is_available() else "cpu"
-        self.device = torch.device(device)
+        self.device, self.distribute = torch.device(device), check_way(distribute)
         self.module.eval()
         self._skips_dx = takes(self.module.backward, "need_dx")
         self.history: History | None = None
@@ -130,12 +137,14 @@ class Model(Savable, Resumable, Inspectable, Contents):
         Returns: what was logged, epoch by epoch.
         """
         self._require_compiled("fit")
+        self.join()
         plan = make_plan(x, y, sample_weight, batch_size=batch_size, epochs=epochs,
                          initial_epoch=initial_epoch, steps=steps_per_epoch, shuffle=shuffle,
                          seed=seed, trial=fast_dev_run, overfit_batches=overfit_batches,
                          prefetch=prefetch, validation=Validation(
                              validation_split, validation_data, validation_freq, validation_steps,
                              validation_batch_size))
+        plan = self.agreed_seed(plan)
         history = History()
         hooks = self._hooks("fit", callbacks, verbose, plan.batches_an_epoch, history,
                             epochs=plan.epochs.stop, seed=plan.seed, samples=plan.samples_an_epoch,
@@ -148,7 +157,8 @@ class Model(Savable, Resumable, Inspectable, Contents):
                 with drawing_from(plan.initial_values()):
                     output = self._make_ready("fit", plan.source, plan.validation)
                 plan.require_batches_for(self.module)
-                plan = plan.weighing(class_weight, self.loss, output).on(self.device, self._dtype())
+                plan = self.begin_together(plan.weighing(class_weight, self.loss, output))
+                plan = plan.on(self.device, self._dtype())
                 self.history, self.run = history, Run(plan, hooks, self.device)
                 self.stop_training = self.interrupted = self.diverged = False
                 hooks.on_train_begin({})
@@ -177,6 +187,7 @@ class Model(Savable, Resumable, Inspectable, Contents):
             return_dict=True a dictionary with `metrics_names` as keys.
         """
         self._require_compiled("evaluate")
+        self.join()
         source = source_of(x, y, sample_weight, who="evaluate", batch_size=batch_size)
         steps = check_steps("evaluate(steps)", steps, source)
         hooks = self._hooks("evaluate", callbacks, verbose, steps or source.batches)
@@ -199,6 +210,7 @@ class Model(Savable, Resumable, Inspectable, Contents):
         Takes what `fit` takes, targets left aside; `steps` batches of it, or all. Each batch is
         moved to the host before the next one.
         """
+        self.join()
         source = source_of(x, who="predict", batch_size=batch_size)
         steps = check_steps("predict(steps)", steps, source)
         hooks = self._hooks("predict", callbacks, verbose, steps or source.batches)
@@ -217,6 +229,7 @@ class Model(Savable, Resumable, Inspectable, Contents):
     ) -> Any:
         """One update from one batch; returns its loss and metrics as `evaluate` does."""
         self._require_compiled("train_on_batch")
+        self.join()
         source: Source = one_batch("train_on_batch", x, y, sample_weight)
         with self._undone_on_error():
             output = self._make_ready("train_on_batch", source)
@@ -250,15 +263,15 @@ class Model(Savable, Resumable, Inspectable, Contents):
         trial: bool = False, **more: Any,
     ) -> CallbackList:
         """The callbacks of one run, told what is known of it; the progress line comes last."""
-        given = [each for each in flattened(callbacks) if not (trial and each.leaves_traces)]
-        params = {"verbose": check_verbose(who, verbose), "steps": steps}
+        given, shown = self.wanted_here(callbacks, trial), check_verbose(who, verbose)
+        params = {"verbose": shown if self.is_first else 0, "steps": steps}
         more |= {"trial": True} if trial else {}
         return CallbackList([*given, *own, ProgressLine()], self, {**params, **more})
 
     def __getstate__(self) -> dict[str, Any]:
         """A copy is not being trained, whatever the model is at the moment."""
         return {**vars(self), "_fitting": False, "_after_backward": (), "run": None,
-                "batch_data": None, "batch_loss": None, "tested": None}
+                "batch_data": None, "batch_loss": None, "tested": None, "group": None}
 
     @contextmanager
     def _training_alone(self, method: str) -> Iterator[None]:

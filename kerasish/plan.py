@@ -44,6 +44,8 @@ class Plan(NamedTuple):
     seed_is_given: bool = True
     prefetch: int = 0
     """How many batches are prepared in a thread while one is trained."""
+    rank: int = 0
+    """The number of this process among those that train together: each has noise of its own."""
 
     @property
     def batches_an_epoch(self) -> int | None:
@@ -71,7 +73,8 @@ class Plan(NamedTuple):
 
     def noise(self, epoch: int, device: Device) -> Stream:
         """The stream that an epoch's noise, dropout for instance, is drawn from."""
-        return Stream(self.seed, NOISE, epoch, device=device)
+        own = (self.rank,) if self.rank else ()
+        return Stream(self.seed, NOISE, epoch, *own, device=device)
 
     def validates(self, epoch: int) -> bool:
         """Whether validation follows that epoch, counted from 0."""

@@ -6,6 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
+from kerasish.distributed import Group
 from kerasish.hooks import Hook
 from kerasish.losses import Loss
 from kerasish.metrics import Scores
@@ -41,6 +42,8 @@ class Stepper:
     _penalized: list[Parameter]
     _penalties_at = -1
     _rows = 1
+    group: Group | None = None
+    """The processes that train together, each on rows of its own; None for one alone."""
 
     @property
     def trains_by_itself(self) -> bool:
@@ -74,8 +77,17 @@ class Stepper:
         return self.forward(x)
 
     def forward(self, x: Any) -> Any:
-        """The module's outputs, computed in the precision that `compile` was told."""
-        return (self._compute or self.module).forward(x)
+        """The module's outputs, computed in the precision that `compile` was told.
+
+        Each process of a group computes those of its own rows, and has all of them afterwards.
+        """
+        module, group = self._compute or self.module, self.group
+        if group is None:
+            return module.forward(x)
+        count = batch_size(x)
+        own = group.rows(count)
+        y = module.forward(mapped(lambda part: part[own], x))
+        return mapped(lambda part: group.gathered(part, count), y)
 
     def record(self, scores: Scores, outcome: Outcome, x: Any, y: Any, sample_weight: Any) -> None:
         """Takes what a step answered into the running means.
@@ -117,6 +129,9 @@ class Stepper:
         if self.optimizer.accumulates:
             self._rows = rows = batch_size(dy)
             dy = mapped(lambda part: part * rows, dy)
+        if self.group is not None:
+            own = self.group.rows(batch_size(dy))
+            dy = mapped(lambda part: part[own], dy)
         module: Any = self._compute or self.module
         if self._skips_dx:
             module.backward(dy, need_dx=False)

@@ -107,6 +107,9 @@ def check_streaming(wanted: bool, trainer: Any, hooks: CallbackList) -> None:
             "fit(stream_updates) expects the usual train_step; got that of "
             f"{type(trainer).__name__}, which may go back more than once. Leave stream_updates "
             "out.")
+    if trainer.group is not None:
+        raise ValueError(f"fit(stream_updates) expects one process; got {trainer.group.size}, "
+                         "which add up all gradients before an update. Leave it out.")
     smaller = trainer.precision not in (None, torch.float32)
     for setting, on in (("jit_compile=True", trainer.jit is not None), ("precision", smaller)):
         if on:

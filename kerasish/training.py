@@ -71,6 +71,7 @@ class Trainer(Executing):
         compiled = self.jit is not None and self.jit.ready(self, hooks)
         at_once = self.steps_per_execution if compiled else None
         for epoch in range(run.epoch, plan.epochs.stop):
+            self.agree_to_stop()
             if self.stop_training or self.interrupted:
                 break
             batches = run.begin_epoch(epoch, at_once)
@@ -79,6 +80,8 @@ class Trainer(Executing):
                     self.train_epoch(batches, run)
                 else:
                     self.train_executions(batches, run, self.scores, run.full_stack(at_once))
+            if self.group is not None:  # statistics are of each process' own rows
+                self.group.take_from_first(self.module.buffers())
             if self.interrupted:
                 run.interrupt(self.batch)
             if self.optimizer.flush():  # micro-batches that are left over
@@ -95,6 +98,7 @@ class Trainer(Executing):
     def train_epoch(self, batches: Iterable[Batch], run: Run) -> None:
         """One pass over the batches that are left; nothing in it waits for the device."""
         begin, every = run.hooks.listeners("on_train_batch_begin"), self.steps_per_execution
+        together = self.group is not None
         scores, tell, first = self.scores, run.teller(self.scores), run.batch
         if not first:
             scores.reset()
@@ -112,10 +116,18 @@ class Trainer(Executing):
                     self.require_unwound()
                 if tell and (self.batch + 1) % every == 0:
                     tell(self.batch)
+                if together:
+                    self.agree_to_stop()
                 if self.stop_training or self.interrupted:
                     break
             if tell and self.batch >= first and (self.batch + 1) % every:
                 tell(self.batch)
+
+    def agree_to_stop(self) -> None:
+        """Ends training in all processes after the same batch, whichever wants to end it."""
+        if self.group is not None:
+            self.stop_training, self.interrupted = self.group.any(
+                (self.stop_training, self.interrupted))
 
     def test_epoch(self, batches: Iterable[Batch], hooks: CallbackList) -> dict[str, float]:
         """One pass that changes nothing; returns the final means."""

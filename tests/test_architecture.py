@@ -29,7 +29,7 @@ FLOORS = {
     3: "hooks saving distributed plots records",
     4: "history progress replaying",
     5: "compiling contents endings executions inspectable jit resuming running savable stepping "
-       "streaming training export insight datasets",
+       "streaming together training export insight datasets",
     6: "model __init__",
     7: "callbacks",
 }

@@ -3,6 +3,7 @@
 import math
 import weakref
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any, ClassVar
 
 import torch
@@ -95,6 +96,7 @@ class Optimizer(Configured):
         self.built, self._planned_at = False, -1
         self._owner: weakref.ref[object] | None = None
         self._streaming: Streaming | None = None
+        self.add_up: Callable[[list[Tensor]], None] | None = None
 
     @property
     def slots(self) -> tuple[str, ...]:
@@ -265,7 +267,7 @@ class Optimizer(Configured):
     def __getstate__(self) -> dict[str, Any]:
         """A copy belongs to no model yet, and binds stretches of its own vectors."""
         state = {name: value for name, value in vars(self).items() if name not in _BOUND}
-        return state | {"_owner": None, "_planned_at": -1, "_streaming": None}
+        return state | {"_owner": None, "_planned_at": -1, "_streaming": None, "add_up": None}
 
     def _plan(self) -> None:
         """Binds the stretches to work on; again when a parameter is frozen or otherwise set."""
@@ -283,3 +285,5 @@ class Optimizer(Configured):
         self._stages = stages_of(self, self.parameters, self._segments)
         if self.accumulates:
             self._stages.insert(0, self._average_micro_batches)
+        if self.add_up is not None:
+            self._stages.insert(0, partial(self.add_up, self._gradients))

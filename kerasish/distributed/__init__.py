@@ -1,0 +1,6 @@
+"""Training by several processes, started by torchrun, as if by one."""
+
+from kerasish.distributed.group import Group
+from kerasish.distributed.joining import WAYS, check_way, joined, leave
+
+__all__ = ["WAYS", "Group", "check_way", "joined", "leave"]

@@ -1,0 +1,88 @@
+"""Training by several processes: how they come together, and what each of them leaves to the first.
+
+Each process goes forward and back through rows of its own of every batch; outputs are brought
+together before the loss, and gradients added up before the update. So each sees the loss of the
+whole batch, whatever it is made of, and makes the same update and the same logs.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+
+from kerasish.distributed import joined
+from kerasish.hooks import Callback, flattened
+from kerasish.parameter import Parameter
+from kerasish.plan import Plan
+from kerasish.training import Trainer
+
+
+class Together(Trainer):
+    """A trainer that may be one of several processes, started by torchrun."""
+
+    precision: torch.dtype | None
+    compiled: bool
+    distribute: str | None = "auto"
+    """How it is to train with others: see `Model`."""
+
+    def join(self) -> None:
+        """Finds the others, if there are any; to be called before anything is computed."""
+        self.group = joined(self.distribute)
+        add_up = None if self.group is None else self.group.add_up
+        if self.compiled and self.optimizer.add_up != add_up:
+            self.optimizer.add_up = add_up
+            Parameter.revisions += 1  # it plans its steps anew
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this process prints, and writes files: one that trains alone does."""
+        return self.group is None or self.group.rank == 0
+
+    def begin_together(self, plan: Plan) -> Plan:
+        """Compares what is to be trained, and takes the weights and the seed of the first process.
+
+        Raises: ValueError, in all processes, if they are not about to train the same.
+
+        Returns: the plan, with that seed.
+        """
+        if self.group is None:
+            return plan
+        self.group.require_same(self._facts_of(plan))
+        with torch.inference_mode(False):
+            self.group.take_from_first(flat.data for flat in self.optimizer.flats)
+            self.group.take_from_first(self.module.buffers())
+        return plan._replace(rank=self.group.rank)
+
+    def agreed_seed(self, plan: Plan) -> Plan:
+        """The plan with the seed of the first process, if they draw one each."""
+        if self.group is None or plan.seed_is_given:
+            return plan
+        return plan.reseeded(self.group.agreed(plan.seed))
+
+    def wanted_here(self, callbacks: Any, trial: bool) -> list[Callback]:
+        """The callbacks that this process is to have."""
+        found: Iterable[Callback] = flattened(callbacks)
+        if trial:
+            return [each for each in found if not each.leaves_traces]
+        return [each for each in found
+                if self.is_first or each.in_all_processes or not each.leaves_traces]
+
+    def _facts_of(self, plan: Plan) -> dict[str, Any]:
+        """What must be the same everywhere, from the plain to the particular."""
+        shapes = {path: (tuple(p.shape), p.data.dtype, p.trainable)
+                  for path, p in self.module.named_parameters()}
+        return {
+            "version of torch": torch.__version__,
+            "layers": [type(each).__name__ for each in self.module.modules()],
+            "parameters": shapes,
+            "optimizer": (self.optimizer, vars(self.optimizer).get("_rate")),
+            "loss": self.loss,
+            "precision": self.precision,
+            "metrics": self.scores.names,
+            "seed": plan.seed,
+            "epochs": plan.epochs,
+            "number of samples": plan.source.samples,
+            "number of batches an epoch": plan.batches_an_epoch,
+            "batch_size": plan.source.batch_size,
+            "shuffle": plan.source.shuffle,
+        }

@@ -1,0 +1,161 @@
+"""What is trained by one process and by several, to compare: small, in float64, without noise."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, TensorDataset
+
+from kerasish import Model, Sequential
+from kerasish.callbacks import CSVLogger, EarlyStopping, ModelCheckpoint, ReduceLROnPlateau
+from kerasish.containers import Concat, Graph, Input
+from kerasish.hooks import Callback
+from kerasish.layers import LSTM, Conv2d, Flatten, LayerNorm, Linear, MaxPool2d, ReLU, Tanh
+from kerasish.losses import CrossEntropy
+from kerasish.optimizers import LAMB, SGD, Adam, AdamW
+
+SAMPLES, BATCH = 22, 8
+
+
+class Case(NamedTuple):
+    """A training: what is made and fitted anew in each process."""
+
+    make: Callable[[], Any]
+    loss: Any = "mse"
+    optimizer: Callable[[], Any] = Adam
+    shape: tuple[int, ...] = (4,)
+    metrics: Any = ()
+    fit: dict[str, Any] = {}  # noqa: RUF012 (never changed)
+    classes: int = 0
+
+
+def drawn(*shape: int) -> torch.Tensor:
+    return torch.randn(SAMPLES, *shape, generator=torch.Generator().manual_seed(1))
+
+
+def data_of(case: Case) -> tuple[Any, Any]:
+    x = drawn(*case.shape)
+    if case.classes:
+        return x, torch.arange(SAMPLES) % case.classes
+    return x, drawn(2)
+
+
+def dense() -> Sequential:
+    return Sequential(Linear(6), ReLU(), Linear(6), Tanh(), Linear(2))
+
+
+def conv() -> Sequential:
+    return Sequential(Conv2d(3, kernel_size=3), ReLU(), MaxPool2d(2), Flatten(), Linear(3))
+
+
+def graph() -> Graph:
+    first, second = Input((4,)), Input((4,))
+    eye = Sequential(Linear(5), Tanh(), LayerNorm())
+    seen = Concat()((eye(first), eye(second)))
+    return Graph({"a": first, "b": second}, {"one": Linear(2)(seen), "two": Linear(3)(seen)})
+
+
+CASES = {
+    "dense": Case(dense, metrics=["mae", "r2"]),
+    "sgd": Case(dense, optimizer=lambda: SGD(0.1, momentum=0.9, weight_decay=0.01)),
+    "lamb": Case(dense, optimizer=lambda: LAMB(0.05)),
+    "conv": Case(conv, "cross_entropy", shape=(1, 8, 8), classes=3,
+                 metrics=["accuracy", "auc"] if False else ["accuracy"]),
+    "sequences": Case(lambda: Sequential(LSTM(5), Linear(2)), shape=(5, 3)),
+    "clipped": Case(dense, optimizer=lambda: SGD(0.1, global_clipnorm=0.1)),
+    "accumulated": Case(dense, optimizer=lambda: Adam(gradient_accumulation_steps=2)),
+    "averaged": Case(dense, optimizer=lambda: AdamW(use_ema=True, ema_momentum=0.5)),
+    "weights of classes": Case(conv, CrossEntropy(weight=[1.0, 2.0, 5.0], ignore_index=1),
+                               shape=(1, 8, 8), classes=3, metrics=["accuracy"]),
+    "weights of samples": Case(
+        dense, fit={"sample_weight": torch.arange(SAMPLES) / 10, "validation_split": 0.3}),
+    "class_weight": Case(conv, "cross_entropy", shape=(1, 8, 8), classes=3,
+                         fit={"class_weight": {0: 1.0, 1: 3.0}}),
+    "batches of one": Case(dense, fit={"batch_size": 1, "epochs": 1}),
+    "stopped": Case(dense, optimizer=lambda: SGD(0.5), fit={
+        "validation_split": 0.3, "epochs": 9,
+        "callbacks": [EarlyStopping(patience=1, restore_best_weights=True),
+                      ReduceLROnPlateau(patience=1)]}),
+    "regularized": Case(lambda: Sequential(Linear(6, weight_regularizer="l2"), Linear(2))),
+}
+
+
+def run(case: Case, **more: Any) -> dict[str, Any]:
+    """Fits, evaluates and predicts; all results, by name."""
+    torch.set_default_dtype(torch.float64)
+    x, y = data_of(case)
+    model = Model(case.make(), device="cpu")
+    model.compile(case.optimizer(), case.loss, metrics=list(case.metrics))
+    settings = {"batch_size": BATCH, "epochs": 3, "verbose": 0, "seed": 0} | case.fit | more
+    history = model.fit(x, y, **settings)
+    return results(model, history, x, y)
+
+
+def results(model: Model, history: Any, x: Any, y: Any) -> dict[str, Any]:
+    return {
+        "history": dict(history.history),
+        "weights": model.module.state_dict(),
+        "evaluated": model.evaluate(x, y, batch_size=7, verbose=0, return_dict=True),
+        "predicted": model.predict(x, batch_size=7, verbose=0),
+    }
+
+
+def run_graph(**more: Any) -> dict[str, Any]:
+    torch.set_default_dtype(torch.float64)
+    model = Model(graph(), device="cpu")
+    model.compile("adam", {"one": "mse", "two": "cross_entropy"},
+                  loss_weights={"one": 1.0, "two": 0.5}, metrics={"two": "accuracy"})
+    x = {"a": drawn(4), "b": drawn(4).flip(0)}
+    y = {"one": drawn(2), "two": torch.arange(SAMPLES) % 3}
+    history = model.fit(x, y, batch_size=BATCH, epochs=3, verbose=0, seed=0, **more)
+    answers = model.predict(x, verbose=0)
+    return {"history": dict(history.history), "weights": model.module.state_dict(),
+            "evaluated": {}, "predicted": np.concatenate([*answers.values()], 1)}
+
+
+def run_loader(kind: str) -> dict[str, Any]:
+    torch.set_default_dtype(torch.float64)
+    x, y = data_of(CASES["dense"])
+    model = Model(dense(), device="cpu")
+    model.compile("adam", "mse")
+    if kind == "loader":
+        given: Any = DataLoader(TensorDataset(x, y), batch_size=BATCH, shuffle=True)
+    elif kind == "generator":
+        given = [(x[i : i + 5], y[i : i + 5]) for i in range(0, SAMPLES, 5)]
+    history = model.fit(given, epochs=3, verbose=0, seed=0)
+    return results(model, history, x, y)
+
+
+def run_files(folder: Path) -> dict[str, Any]:
+    """With callbacks that write, and one that says on which processes it was called."""
+    told: list[int] = []
+
+    class Tell(Callback):
+        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+            told.append(epoch)
+
+    found = run(CASES["dense"], callbacks=[
+        Tell(), CSVLogger(folder / "log.csv"),
+        ModelCheckpoint(folder / "best.safetensors", monitor="loss")], verbose=2)
+    return found | {"told": told}
+
+
+EXTRA: dict[str, Callable[[Path], dict[str, Any]]] = {
+    "graph": lambda folder: run_graph(),
+    "loader": lambda folder: run_loader("loader"),
+    "generator": lambda folder: run_loader("generator"),
+    "files": run_files,
+}
+
+
+def all_results(folder: Path) -> dict[str, dict[str, Any]]:
+    """Everything, for one process of a group, or for one alone."""
+    rank = os.environ.get("RANK", "alone")
+    (folder / "files").mkdir(parents=True, exist_ok=True)
+    found = {name: run(case) for name, case in CASES.items()}
+    found |= {name: each(folder / "files") for name, each in EXTRA.items()}
+    torch.save(found, folder / f"{rank}.pt")
+    return found

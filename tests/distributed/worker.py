@@ -1,0 +1,11 @@
+"""One of several processes: `torchrun tests/distributed/worker.py FOLDER`."""
+
+import sys
+from pathlib import Path
+
+import torch
+
+from tests.distributed.cases import all_results
+
+torch.set_num_threads(1)
+all_results(Path(sys.argv[1]))
