@@ -6,8 +6,8 @@ Python ships with the text behind its `help()`: the LSTM reads it in pieces of 6
 learns to guess the next one after each. Then it goes on from a beginning by itself, drawing each
 character from what it thinks comes next.
 
-Expected: 68 % of the characters in text that it has not seen are guessed; it writes words, and sentences
-that almost make sense.
+Expected: 68 % of the characters in text that it has not seen are guessed; it writes words, and
+sentences that almost make sense.
 Time: 18 seconds on one core of an AMD EPYC.
 """
 

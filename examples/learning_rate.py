@@ -6,8 +6,8 @@
 there on the schedule decides: a constant rate, halving it now and then, half a cosine, or one cycle
 up and down, which may go higher.
 
-Expected: a suggestion of 0.011; of the test points, 94.4 % are right with a constant rate, and 98.8 to
-99.5 % with each of the others.
+Expected: a suggestion of 0.011; of the test points, 94.4 % are right with a constant rate, and
+98.8 to 99.5 % with each of the others.
 Time: 3 seconds on one core of an AMD EPYC.
 """
 

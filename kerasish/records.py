@@ -69,7 +69,7 @@ def read_record(path: FilePath, kind: str) -> Any:
 
 
 def _listed(tensor: Tensor) -> dict[str, Any]:
-    values = [pack(value)[0] for value in tensor.flatten().tolist()]  # a long list would be an array
+    values = [pack(value)[0] for value in tensor.flatten().tolist()]  # a list may become an array
     return {"dtype": NAMES[tensor.dtype], "shape": list(tensor.shape), "values": values}
 
 

@@ -1,8 +1,8 @@
 """What processes that train together say to each other: few things, and all of them in step."""
 
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import timedelta
 from typing import Any, NamedTuple, TypeVar
 
 import torch
@@ -11,6 +11,11 @@ from torch import Tensor
 
 torch_distributed: Any = torch.distributed
 """Its names are not all known to type checkers."""
+_gather: Any = getattr(torch_distributed, "all_gather_single", None) or getattr(
+    torch_distributed, "all_gather_into_tensor", None)
+"""Its older name warns in newer releases of torch."""
+_GRACE = 2.0
+"""Seconds between the first that gives up waiting and the last."""
 Value = TypeVar("Value")
 
 
@@ -26,6 +31,8 @@ class Group(NamedTuple):
     """How many there are."""
     device: torch.device = torch.device("cpu")
     """Where tensors must be that are sent."""
+    store: Any = None
+    """Where they leave word for each other when nothing else gets through."""
 
     def rows(self, count: int) -> slice:
         """The rows of a batch of so many that are this process' own.
@@ -53,7 +60,7 @@ class Group(NamedTuple):
             part = own.new_zeros(share, *own.shape[1:])
             part[: len(own)] = own
         with self._named_if_stuck():
-            torch_distributed.all_gather_into_tensor(whole, part)
+            _gather(whole, part)
         return whole[:count]
 
     def add_up(self, tensors: Iterable[Tensor]) -> None:
@@ -107,18 +114,19 @@ class Group(NamedTuple):
         try:
             yield
         except RuntimeError as error:
-            for note in self._absent():
-                error.add_note(note)
+            if absent := self._absent():
+                error.add_note(f"process {self.rank} of {self.size} waited in vain for process "
+                               f"{' and '.join(map(str, absent))}: it hangs, or has ended. Look at "
+                               "what it printed last.")
             raise
 
-    def _absent(self) -> list[str]:
-        """Process 0 is the one that finds out."""
+    def _absent(self) -> list[int]:
+        """Those that do not say within some seconds that they are waiting, too."""
         try:
-            torch_distributed.monitored_barrier(timeout=timedelta(seconds=2),
-                                                wait_all_ranks=True)
-        except (RuntimeError, ValueError) as error:
-            return [f"process {self.rank} of {self.size} waited for the others in vain: "
-                    f"{str(error).splitlines()[0]}"]
-        return []
+            self.store.set(f"waiting/{self.rank}", "")
+            time.sleep(_GRACE)
+            return [rank for rank in range(self.size) if not self.store.check([f"waiting/{rank}"])]
+        except (AttributeError, RuntimeError):  # there is no store, or it is gone, too
+            return []
 
 

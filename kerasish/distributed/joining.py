@@ -12,8 +12,10 @@ from kerasish.distributed.group import Group, torch_distributed
 
 WAYS = ("auto", "data", None)
 """What `Model(distribute)` may be."""
-TIMEOUT = timedelta(seconds=120)
-"""How long a process waits for the others before it gives up."""
+TIMEOUT = timedelta(seconds=float(os.environ.get("KERASISH_TIMEOUT", "120")))
+"""How long a process waits for the others before it gives up: seconds in $KERASISH_TIMEOUT."""
+_stores: list[Any] = []
+"""Of the group that was made here."""
 _LINE = "torchrun --nproc-per-node=2 train.py"
 
 
@@ -40,9 +42,11 @@ def joined(way: str | None) -> Group | None:
                            f"WORLD_SIZE in the environment. Start the script by {_LINE}")
     rank, size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
     backend = "nccl" if torch.cuda.is_available() else "gloo"
+    store = _store(rank, size)
     torch_distributed.init_process_group(
-        backend, store=_store(rank, size), rank=rank, world_size=size, timeout=TIMEOUT)
+        backend, store=store, rank=rank, world_size=size, timeout=TIMEOUT)
     atexit.register(leave)
+    _stores.append(store)
     return _group()
 
 
@@ -71,4 +75,4 @@ def _group() -> Group:
     if torch_distributed.get_backend() == "nccl":
         device = f"cuda:{os.environ.get('LOCAL_RANK', 0)}"
     return Group(torch_distributed.get_rank(), torch_distributed.get_world_size(),
-                 torch.device(device))
+                 torch.device(device), *_stores[-1:])
