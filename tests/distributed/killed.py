@@ -17,7 +17,8 @@ from kerasish.callbacks import BackupAndRestore
 from kerasish.hooks import Callback
 from kerasish.layers import Linear, ReLU
 
-VICTIM, BATCH = 1, int(os.environ.get("KILLED_AT", "17"))
+VICTIM = int(os.environ.get("VICTIM", "1"))
+BATCH = int(os.environ.get("KILLED_AT", "17"))
 folder, what = Path(sys.argv[1]), sys.argv[2]
 rank = int(os.environ["RANK"])
 
