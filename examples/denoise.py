@@ -64,7 +64,7 @@ def main(samples=20_000, epochs=8, folder="runs/denoise", picture=PICTURE):
     print(f"mean squared error: {before:.3f} with noise, {after:.4f} cleaned")
     figure = Figure(figsize=(9, 2.9), layout="constrained")
     axes = figure.subplots()
-    axes.imshow(shown.strip(), cmap="gray_r")
+    axes.imshow(shown.strip().numpy(), cmap="gray_r")
     axes.set(yticks=[14, 42, 70], yticklabels=["noisy", "cleaned", "true"], xticks=[])
     picture.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(picture, dpi=110)

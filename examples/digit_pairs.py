@@ -21,6 +21,7 @@ from io import StringIO
 from pathlib import Path
 from statistics import mean, stdev
 
+import numpy as np
 import torch
 
 from kerasish import Model, datasets
@@ -126,7 +127,7 @@ def main(seeds=10, pairs=1000, epochs=25, picture=PICTURE):
     print(f"{'':22} parameters  training error %      test error %")
     for cell in CELLS:
         runs = [train(cell, seed, pairs, epochs) for seed in range(seeds)]
-        curves[cell] = torch.tensor([run for run, _ in runs])  # seeds × (training, test) × epochs
+        curves[cell] = np.array([run for run, _ in runs])  # seeds × (training, test) × epochs
         last = curves[cell][:, :, -1].T.tolist()
         print(f"{cell:22} {runs[0][1]:10,}     {spread(last[0])}     {spread(last[1])}", flush=True)
 
@@ -155,8 +156,7 @@ def draw(curves, failed, seeds: int, path: Path) -> None:
     ((layers, norm), (starts, cells)) = figure.subplots(2, 2)
     names = [name for name in CELLS if name not in ("… auxiliary loss", "… both, no batch norm")]
     last = [curves[name][:, 1, -1] for name in names]
-    layers.barh(["… both" if name == "… both" else name for name in names],
-                [each.mean() for each in last], xerr=[each.std() for each in last], color="C0")
+    layers.barh(names, [each.mean() for each in last], xerr=[each.std(ddof=1) for each in last])
     layers.invert_yaxis()
     layers.set(title="1  What each step brings", xlabel="test error, %")
     for name, label in (("… both", "with batch norm"), ("… both, no batch norm", "without")):
@@ -187,7 +187,7 @@ def draw(curves, failed, seeds: int, path: Path) -> None:
 
 def band(axes, errors, label: str, color=None) -> None:
     """Mean and standard deviation over seeds, epoch by epoch."""
-    epochs, center, width = range(1, errors.shape[1] + 1), errors.mean(0), errors.std(0)
+    epochs, center, width = range(1, errors.shape[1] + 1), errors.mean(0), errors.std(0, ddof=1)
     (line,) = axes.plot(epochs, center, label=label, color=color)
     axes.fill_between(epochs, center - width, center + width, alpha=0.2, color=line.get_color())
 

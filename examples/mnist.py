@@ -39,9 +39,10 @@ def main(epochs=10, samples=60_000, batch_size=100, picture=PICTURE):
     model.fit(x, y, batch_size=batch_size, epochs=epochs, verbose=2, seed=0)
 
     answers = model.predict(x_test, batch_size=500, verbose=0).argmax(1)
-    wrong = (answers != y_test.numpy()).nonzero()[0]
+    images, truths = x_test.numpy(), y_test.numpy()
+    wrong = (answers != truths).nonzero()[0]
     print(f"right: {100 - 100 * len(wrong) / len(x_test):.2f} % of {len(x_test):,} test images")
-    draw(x_test[wrong], y_test[wrong], answers[wrong], picture)
+    draw(images[wrong], truths[wrong], answers[wrong], picture)
 
 
 def draw(images, truths, answers, path: Path, most=60) -> None:

@@ -49,7 +49,7 @@ def draw(given, certainty, path: Path) -> None:
 
     figure = Figure(figsize=(7, 6.5), layout="constrained")
     axes = figure.subplots()
-    shown = axes.imshow(certainty.T, cmap="Blues", origin="lower", vmin=0, vmax=1)
+    shown = axes.imshow(certainty.T.numpy(), cmap="Blues", origin="lower", vmin=0, vmax=1)
     figure.colorbar(shown, label="certainty")
     axes.set(xticks=range(PLACES), yticks=range(DIGITS), xlabel="place after sorting",
              ylabel="digit", title=f"given: {' '.join(map(str, given.tolist()))}")

@@ -133,6 +133,10 @@ class Compilable(Trainer):
             return list(self._answered_names)
         return ["loss", *(self.loss.value_names if self.compiled else ()), *self.metrics]
 
+    def _log_names(self, validates: bool) -> list[str]:
+        names = self.metrics_names
+        return names + [f"val_{name}" for name in names] if validates else names
+
     def build(self, shape: Any) -> Any:
         """Makes the parameters for samples of this shape; the first fit does it by itself.
 

@@ -13,11 +13,9 @@ from kerasish.contents import Contents
 from kerasish.data import Source, source_of
 from kerasish.distributed import check_way
 from kerasish.history import History
-from kerasish.hooks import Callback, CallbackList
 from kerasish.inspectable import Inspectable
 from kerasish.module import Module
 from kerasish.plan import Validation, check_steps, make_plan, one_batch, weighing
-from kerasish.progress import ProgressLine, check_verbose
 from kerasish.random import drawing_from
 from kerasish.resuming import Resumable
 from kerasish.running import Run, stopping_on_interrupt
@@ -253,20 +251,6 @@ class Model(Savable, Resumable, Inspectable, Contents, Together):
     def predict_on_batch(self, x: Any) -> Any:
         """The outputs for one batch, as a numpy array."""
         return self.predict(x, one_batch("predict_on_batch", x).batch_size, verbose=0)
-
-    def _log_names(self, validates: bool) -> list[str]:
-        names = self.metrics_names
-        return names + [f"val_{name}" for name in names] if validates else names
-
-    def _hooks(
-        self, who: str, callbacks: Any, verbose: str | int, steps: int | None, *own: Callback,
-        trial: bool = False, **more: Any,
-    ) -> CallbackList:
-        """The callbacks of one run, told what is known of it; the progress line comes last."""
-        given, shown = self.wanted_here(callbacks, trial), check_verbose(who, verbose)
-        params = {"verbose": shown if self.is_first else 0, "steps": steps}
-        more |= {"trial": True} if trial else {}
-        return CallbackList([*given, *own, ProgressLine()], self, {**params, **more})
 
     def __getstate__(self) -> dict[str, Any]:
         """A copy is not being trained, whatever the model is at the moment."""

@@ -11,9 +11,10 @@ from typing import Any
 import torch
 
 from kerasish.distributed import joined
-from kerasish.hooks import Callback, flattened
+from kerasish.hooks import Callback, CallbackList, flattened
 from kerasish.parameter import Parameter
 from kerasish.plan import Plan
+from kerasish.progress import ProgressLine, check_verbose
 from kerasish.training import Trainer
 
 
@@ -58,6 +59,16 @@ class Together(Trainer):
         if self.group is None or plan.seed_is_given:
             return plan
         return plan.reseeded(self.group.agreed(plan.seed))
+
+    def _hooks(
+        self, who: str, callbacks: Any, verbose: str | int, steps: int | None, *own: Callback,
+        trial: bool = False, **more: Any,
+    ) -> CallbackList:
+        """The callbacks of one run, told what is known of it; the progress line comes last."""
+        given, shown = self.wanted_here(callbacks, trial), check_verbose(who, verbose)
+        params = {"verbose": shown if self.is_first else 0, "steps": steps}
+        more |= {"trial": True} if trial else {}
+        return CallbackList([*given, *own, ProgressLine()], self, {**params, **more})
 
     def wanted_here(self, callbacks: Any, trial: bool) -> list[Callback]:
         """The callbacks that this process is to have."""

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from examples.gallery.small import READS_MNIST, SETTINGS
 from tests.datasets.originals import real_folder
 
 FOLDER = Path(__file__).parent.parent / "examples"
@@ -55,27 +56,13 @@ def in_runs(**settings):
 # A new example is found by its file; here it says how to run it in seconds, writing to a folder.
 SMALL = {
     "disc": disc, "gan": gan, "look_inside": look_inside,
-    "characters": small(characters=4000, epochs=1, written=5),
-    "custom_loss": small(samples=100, epochs=2),
-    "custom_module": small(epochs=2),
-    "data_parallel": small(samples=200, epochs=1),
-    "denoise": in_runs(samples=200, epochs=1),
-    "digit_pairs": small(seeds=2, pairs=60, epochs=2),
-    "dying_relu": small(points=100, epochs=3),
-    "export": small(samples=100, epochs=1),
-    "kill_and_resume": small(epochs=2, seconds=60.0),
-    "larger_than_memory": small(samples=50_000, limited=False),
-    "learning_rate": small(points=100, epochs=2),
-    "mnist": small(epochs=1, samples=200),
-    "moving": small(steps=2, batch_size=8),
-    "regression": small(epochs=3),
-    "sorting": small(samples=200, epochs=1),
-    "tabular": small(samples=200, epochs=2),
-    "tensorboard_tour": in_runs(samples=500, epochs=1),
-    "two_heads": small(samples=200, epochs=2),
+    **{name: small(**settings) for name, settings in SETTINGS.items()
+       if name not in ("disc", "gan", "look_inside", "denoise", "tensorboard_tour")},
+    **{name: in_runs(**SETTINGS[name]) for name in ("denoise", "tensorboard_tour")},
 }
+
+
 LONG = {"digit_pairs": 210, "disc": 140, "gan": 100}
-READS_MNIST = {"data_parallel", "denoise", "digit_pairs", "export", "mnist", "tensorboard_tour"}
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)

@@ -19,30 +19,35 @@ from kerasish.layers import Linear, ReLU
 
 VICTIM = int(os.environ.get("VICTIM", "1"))
 BATCH = int(os.environ.get("KILLED_AT", "17"))
-folder, what = Path(sys.argv[1]), sys.argv[2]
-rank = int(os.environ["RANK"])
 
 
 class Fault(Callback):
     """Comes over one process, once."""
 
-    def on_train_begin(self, logs: Any = None) -> None:
-        self.batches = 0
+    def __init__(self, what: str) -> None:
+        self.what, self.batches = what, 0
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         self.batches += 1
-        if self.batches == BATCH and rank == VICTIM:
-            if what == "killed" and os.environ["TORCHELASTIC_RESTART_COUNT"] == "0":
+        if self.batches == BATCH:
+            if self.what == "killed" and os.environ["TORCHELASTIC_RESTART_COUNT"] == "0":
                 os.kill(os.getpid(), signal.SIGKILL)
-            if what == "hanging":
+            if self.what == "hanging":
                 time.sleep(60)
 
 
-torch.set_num_threads(1)
-torch.manual_seed(0)
-x = torch.randn(200, 4)
-model = Model(Linear(8), ReLU(), Linear(1), device="cpu")
-model.compile("sgd" if what == "different" and rank == VICTIM else "adam", "mse")
-history = model.fit(x, x.sum(1), batch_size=16, epochs=4, verbose=0, seed=0,
-                    callbacks=[BackupAndRestore(folder / "backup", save_freq=5), Fault()])
-torch.save((model.module.state_dict(), history.history), folder / f"{rank}.pt")
+def main(folder: Path, what: str, rank: int) -> None:
+    """Trains, and saves what this process ended with."""
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    x = torch.randn(200, 4)
+    model = Model(Linear(8), ReLU(), Linear(1), device="cpu")
+    model.compile("sgd" if what == "different" and rank == VICTIM else "adam", "mse")
+    faults = [Fault(what)] if rank == VICTIM else []
+    history = model.fit(x, x.sum(1), batch_size=16, epochs=4, verbose=0, seed=0,
+                        callbacks=[BackupAndRestore(folder / "backup", save_freq=5), *faults])
+    torch.save((model.module.state_dict(), history.history), folder / f"{rank}.pt")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), sys.argv[2], int(os.environ["RANK"]))

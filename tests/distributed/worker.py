@@ -7,5 +7,6 @@ import torch
 
 from tests.distributed.cases import all_results
 
-torch.set_num_threads(1)
-all_results(Path(sys.argv[1]))
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    all_results(Path(sys.argv[1]))
