@@ -20,7 +20,7 @@ from kerasish.random import drawing_from
 from kerasish.resuming import Resumable
 from kerasish.running import Run, stopping_on_interrupt
 from kerasish.savable import Savable
-from kerasish.streaming import check_streaming, updates_in_stream
+from kerasish.streaming import check_streaming, gradients_used_early
 from kerasish.together import Together
 from kerasish.training import mode
 from kerasish.trees import filled, leaves, mapped_shapes
@@ -162,7 +162,7 @@ class Model(Savable, Resumable, Inspectable, Contents, Together):
                 hooks.on_train_begin({})
             with self.cleared_after(), plan.prefetching(), stopping_on_interrupt(self):
                 hooks.on_restore()
-                with updates_in_stream(self, stream_updates):
+                with gradients_used_early(self, stream_updates):
                     self.train_epochs(self.run)
         return history
 

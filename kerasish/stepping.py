@@ -140,8 +140,11 @@ class Stepper:
 
     def step(self) -> None:
         """Updates the parameters from their gradients, and clears these."""
-        for hook in self._after_backward:
-            hook(self.batch)
+        if self._after_backward:
+            if self.optimizer.exchange is not None and not self.optimizer.accumulates:
+                self.optimizer.exchange.add_up()  # hooks look at the sums of all processes
+            for hook in self._after_backward:
+                hook(self.batch)
         if self.optimizer.step(self._rows):
             self.optimizer.zero_grad()
 

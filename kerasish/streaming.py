@@ -1,24 +1,34 @@
-"""When a gradient is complete: each parameter is then updated, while backward goes on."""
+"""When a gradient is complete: it is then updated from, or sent, while backward goes on."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 import torch
 
 from kerasish.checks import check_flag
+from kerasish.distributed import Exchange
 from kerasish.hooks import CallbackList
 from kerasish.module import Module
-from kerasish.optimizers.streaming import Streaming, check_optimizer
+from kerasish.optimizers.streaming import check_optimizer
 from kerasish.parameter import Parameter
 from kerasish.paths import values
-from kerasish.stepping import Stepper
 from kerasish.watching import Place, Watch
 
 
+class Awaiting(Protocol):
+    """What wants to know of gradients."""
+
+    def begin(self, parameter: Parameter) -> None:
+        """Is called before something is added to its gradient."""
+
+    def complete(self, parameter: Parameter) -> None:
+        """Is called once nothing more will be."""
+
+
 class Completion(Watch):
-    """Updates each parameter as soon as the last backward that adds to its gradient is done.
+    """Tells of each gradient as soon as the last backward that adds to it is done.
 
     A module goes back as often as it went forward: after the last time its parameters, and those
     of parts of it that were not called by themselves, have their gradients, unless another module
@@ -26,14 +36,14 @@ class Completion(Watch):
 
     Args:
         module: the net.
-        streaming: what updates its parameters.
+        awaiting: what is told.
     """
 
     listens: ClassVar[bool] = True
 
-    def __init__(self, module: Module, streaming: Streaming) -> None:
+    def __init__(self, module: Module, awaiting: Awaiting) -> None:
         super().__init__(module)
-        self.streaming = streaming
+        self.awaiting = awaiting
         self._calls: Counter[str] = Counter()
         """How often each module went forward in this step."""
         self._due: dict[str, list[Parameter]] = {}
@@ -57,12 +67,12 @@ class Completion(Watch):
             self._look_ahead()
         mine = self._due.get(place.path, ())
         for parameter in mine:
-            self.streaming.begin(parameter)
+            self.awaiting.begin(parameter)
         dx = call(dy)
         for parameter in mine:
             self._missing[parameter] -= 1
             if self._missing[parameter] == 0:
-                self.streaming.complete(parameter)
+                self.awaiting.complete(parameter)
         return dx
 
     def _look_ahead(self) -> None:
@@ -81,17 +91,26 @@ class Completion(Watch):
 
 
 @contextmanager
-def updates_in_stream(trainer: Stepper, wanted: bool = True) -> Iterator[None]:
-    """Inside the block each parameter is updated within backward, if that is wanted."""
-    if not wanted:
-        yield
-        return
-    streaming = trainer.optimizer.stream()
-    try:
-        with Completion(trainer.module, streaming):
+def gradients_used_early(trainer: Any, stream_updates: bool = False) -> Iterator[None]:
+    """Inside the block gradients are used while backward goes on.
+
+    With stream_updates each parameter is updated then; and several processes send them then, unless
+    more is to be added to them later.
+    """
+    optimizer, exchange = trainer.optimizer, trainer.optimizer.exchange
+    if stream_updates:
+        streaming = optimizer.stream()
+        try:
+            with Completion(trainer.module, streaming):
+                yield
+        finally:
+            streaming.end()
+    elif isinstance(exchange, Exchange) and exchange.early and not (
+            optimizer.accumulates or trainer.trains_by_itself or trainer.precision):
+        with Completion(trainer.module, exchange):
             yield
-    finally:
-        streaming.end()
+    else:
+        yield
 
 
 def check_streaming(wanted: bool, trainer: Any, hooks: CallbackList) -> None:

@@ -10,9 +10,8 @@ from typing import Any
 
 import torch
 
-from kerasish.distributed import joined
+from kerasish.distributed import Exchange, joined
 from kerasish.hooks import Callback, CallbackList, flattened
-from kerasish.parameter import Parameter
 from kerasish.plan import Plan
 from kerasish.progress import ProgressLine, check_verbose
 from kerasish.training import Trainer
@@ -29,10 +28,14 @@ class Together(Trainer):
     def join(self) -> None:
         """Finds the others, if there are any; to be called before anything is computed."""
         self.group = joined(self.distribute)
-        add_up = None if self.group is None else self.group.add_up
-        if self.compiled and self.optimizer.add_up != add_up:
-            self.optimizer.add_up = add_up
-            Parameter.revisions += 1  # it plans its steps anew
+        if not self.compiled:
+            return
+        exchange: Any = self.optimizer.exchange
+        if exchange is not None and exchange.group == self.group:
+            exchange.reset()
+        elif self.group is not None or exchange is not None:
+            self.optimizer.share_with(self.group and Exchange(
+                self.group, self.optimizer, divided=self.distribute == "zero"))
 
     @property
     def is_first(self) -> bool:

@@ -68,6 +68,9 @@ class Trainer(Executing):
         """Trains epoch after epoch: the loop that `fit` is about."""
         plan, hooks, parts = run.plan, run.hooks, list(self.module.modules())
         self.unwound, self._after_backward = False, tuple(hooks.listeners("on_backward_end"))
+        if self.group is not None and self.optimizer.exchange is not None:
+            (looked_at,) = self.group.any([bool(self._after_backward)])
+            self.optimizer.exchange.everywhere = looked_at
         compiled = self.jit is not None and self.jit.ready(self, hooks)
         at_once = self.steps_per_execution if compiled else None
         for epoch in range(run.epoch, plan.epochs.stop):

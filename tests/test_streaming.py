@@ -54,7 +54,7 @@ from kerasish.optimizers import (
     RMSprop,
 )
 from kerasish.schedules import ExponentialDecay
-from kerasish.streaming import updates_in_stream
+from kerasish.streaming import gradients_used_early
 from tests.insight.measured import bytes_of, measured_peak
 
 SAMPLES = 22
@@ -344,7 +344,7 @@ def test_nets_stay_fused_and_in_place() -> None:
     """A tool that watches calls each activation by itself; one that listens does not."""
     model = fitted(model_of(NETS["dense"][0]))
     plain = model.module._forth
-    with updates_in_stream(model):
+    with gradients_used_early(model, stream_updates=True):
         model.module.forward(drawn((4,)))
         assert len(model.module._forth) == len(plain) < len(model.module.layers)
 

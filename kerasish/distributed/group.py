@@ -69,6 +69,30 @@ class Group(NamedTuple):
             for tensor in tensors:
                 torch_distributed.all_reduce(tensor)
 
+    def sum(self, tensor: Tensor, owner: int | None = None) -> Any:
+        """Begins to make a tensor the sum of those of all processes, in its owner, or in all.
+
+        Returns: what is to be waited for.
+        """
+        with self._named_if_stuck():
+            if owner is None:
+                return torch_distributed.all_reduce(tensor, async_op=True)
+            return torch_distributed.reduce(tensor, owner, async_op=True)
+
+    def give(self, tensor: Tensor, owner: int) -> Any:
+        """Begins to make a tensor what it is in its owner.
+
+        Returns: what is to be waited for.
+        """
+        with self._named_if_stuck():
+            return torch_distributed.broadcast(tensor, owner, async_op=True)
+
+    def wait_for(self, works: Iterable[Any]) -> None:
+        """Waits until all of these have been sent."""
+        with self._named_if_stuck():
+            for work in works:
+                work.wait()
+
     def take_from_first(self, tensors: Iterable[Tensor]) -> None:
         """Makes each what it is in process 0."""
         with self._named_if_stuck():

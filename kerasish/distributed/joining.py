@@ -10,7 +10,7 @@ import torch
 from kerasish.checks import check_choice
 from kerasish.distributed.group import Group, torch_distributed
 
-WAYS = ("auto", "data", None)
+WAYS = ("auto", "data", "zero", None)
 """What `Model(distribute)` may be."""
 TIMEOUT = timedelta(seconds=float(os.environ.get("KERASISH_TIMEOUT", "120")))
 """How long a process waits for the others before it gives up: seconds in $KERASISH_TIMEOUT."""
@@ -21,7 +21,7 @@ _LINE = "torchrun --nproc-per-node=2 train.py"
 
 def check_way(way: str | None) -> str | None:
     """Hands back a way of training together, if it is one."""
-    return None if way is None else check_choice("Model(distribute)", way, ("auto", "data"))
+    return None if way is None else check_choice("Model(distribute)", way, ("auto", "data", "zero"))
 
 
 def joined(way: str | None) -> Group | None:

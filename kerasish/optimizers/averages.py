@@ -5,6 +5,7 @@ from collections.abc import Container, Mapping, Sequence
 from torch import Tensor
 
 from kerasish.optimizers.flat import FlatParameters
+from kerasish.optimizers.shares import Shares, overlap, within
 from kerasish.parameter import Parameter
 
 Pairs = list[tuple[Tensor, Tensor]]
@@ -59,7 +60,10 @@ def averaged(
     flats: Sequence[FlatParameters],
     state: Mapping[FlatParameters, Mapping[str, Tensor]],
     wanted: Container[Parameter],
+    shares: Shares,
 ) -> Pairs:
     """The weights of these parameters, stretch by stretch, with their averages if any are kept."""
-    return [(flat.data[run], state[flat]["average"][run])
-            for flat in flats if "average" in state[flat] for run in flat.runs(wanted)]
+    runs = ((flat, shares[flat], overlap(run, shares[flat]))
+            for flat in flats if "average" in state[flat] for run in flat.runs(wanted))
+    return [(flat.data[run], state[flat]["average"][within(share, run)])
+            for flat, share, run in runs]

@@ -94,8 +94,9 @@ class FlatParameters:
 
     def sizes(self, run: slice) -> list[int]:
         """How many elements of a run belong to each of its parameters, padding included."""
-        return [_padded(parameter) for parameter in self.parameters
-                if run.start <= self.offsets[parameter] < run.stop]
+        ends = [self.run(parameter) for parameter in self.parameters]
+        return [min(each.stop, run.stop) - max(each.start, run.start) for each in ends
+                if each.start < run.stop and run.start < each.stop]
 
 
 def shaped(line: Tensor, shape: Sequence[int], channels_last: bool) -> Tensor:

@@ -32,6 +32,7 @@ class LAMB(Adam):
         LAMB(0.01)
     """
 
+    elementwise: ClassVar[bool] = False
     formula: ClassVar[str] = "w ← w - α (‖w‖ / ‖r‖) r,  r = m̂ / (√v̂ + ε)"
 
     def __init__(

@@ -3,7 +3,6 @@
 import math
 import weakref
 from collections.abc import Callable, Iterable, Mapping
-from functools import partial
 from typing import Any, ClassVar
 
 import torch
@@ -13,6 +12,7 @@ from kerasish.checks import check_count, check_number, check_rate
 from kerasish.configured import Configured
 from kerasish.optimizers.flat import FlatParameters, flatten
 from kerasish.optimizers.segments import Segment, cut
+from kerasish.optimizers.shares import Exchange, Shares, all_of
 from kerasish.optimizers.stages import averages_of, check_clipping, stages_of
 from kerasish.optimizers.state import load_state, state_of
 from kerasish.optimizers.streaming import Streaming
@@ -66,6 +66,8 @@ class Optimizer(Configured):
 
     formula: ClassVar[str] = "w ← w - …"
     passes_on: ClassVar[bool] = True
+    elementwise: ClassVar[bool] = True
+    """Whether `update` treats each element by itself, whatever parameter it belongs to."""
     rate: float
     """The learning rate of the stretch that is being updated."""
     sizes: list[int]
@@ -96,7 +98,8 @@ class Optimizer(Configured):
         self.built, self._planned_at = False, -1
         self._owner: weakref.ref[object] | None = None
         self._streaming: Streaming | None = None
-        self.add_up: Callable[[list[Tensor]], None] | None = None
+        self.exchange: Exchange | None = None
+        self.shares: Shares = {}
 
     @property
     def slots(self) -> tuple[str, ...]:
@@ -136,11 +139,38 @@ class Optimizer(Configured):
             check_schedule(f"{type(self).__name__}(learning_rate)", self.schedule, self.iterations)
         self.parameters, self.built = list(dict.fromkeys(parameters)), True
         self.flats = flatten(self.parameters)
+        self.shares = self._shares()
         with torch.inference_mode(False):  # slots outlive every step
-            self.state = {flat: {slot: torch.zeros_like(flat.data) for slot in self.kept}
-                          for flat in self.flats}
+            self.state = {flat: {slot: torch.zeros_like(flat.data[share]) for slot in self.kept}
+                          for flat, share in self.shares.items()}
         self._plan()
         return self
+
+    def share_with(self, exchange: Exchange | None) -> None:
+        """Updates together with other processes from now on; None updates alone."""
+        if self.built:
+            whole = {flat: {slot: self.whole(flat, slot) for slot in self.state[flat]}
+                     for flat in self.flats}
+        self.exchange = exchange
+        if self.built:
+            self.shares = self._shares()
+            with torch.inference_mode(False):
+                self.state = {flat: {slot: vector[self.shares[flat]].clone()
+                                     for slot, vector in slots.items()}
+                              for flat, slots in whole.items()}
+        Parameter.revisions += 1  # what is planned goes by the shares
+
+    def whole(self, flat: FlatParameters, slot: str) -> Tensor:
+        """The vector of a slot; of those who keep a share each, all are to call this."""
+        own = self.state[flat][slot]
+        if self.exchange is None or not self.exchange.divided:
+            return own
+        return self.exchange.whole(flat, own)
+
+    def _shares(self) -> Shares:
+        if self.exchange is None:
+            return all_of(self.flats)
+        return self.exchange.shares(self.flats, not self.elementwise or self.clipnorm is not None)
 
     def claim(self, owner: object) -> None:
         """Makes this the optimizer of one model.
@@ -204,11 +234,17 @@ class Optimizer(Configured):
         """Sets trainable weights to their running averages, if these are kept; ends a fit."""
         if self._has_averages():
             self._averages.overwrite()
+            self._spread()
 
     def swap_ema(self) -> None:
         """Exchanges trainable weights and their running averages; a second call undoes it."""
         if self._has_averages():
             self._averages.swap()
+            self._spread()
+
+    def _spread(self) -> None:
+        if self.exchange is not None:
+            self.exchange.spread()
 
     def stream(self) -> Streaming:
         """Updates parameters one by one from now on, until `end` of what it returns is called.
@@ -267,7 +303,11 @@ class Optimizer(Configured):
     def __getstate__(self) -> dict[str, Any]:
         """A copy belongs to no model yet, and binds stretches of its own vectors."""
         state = {name: value for name, value in vars(self).items() if name not in _BOUND}
-        return state | {"_owner": None, "_planned_at": -1, "_streaming": None, "add_up": None}
+        if self.built:
+            state["state"] = {flat: {slot: self.whole(flat, slot) for slot in self.state[flat]}
+                              for flat in self.flats}
+            state["shares"] = all_of(self.flats)
+        return state | {"_owner": None, "_planned_at": -1, "_streaming": None, "exchange": None}
 
     def _plan(self) -> None:
         """Binds the stretches to work on; again when a parameter is frozen or otherwise set."""
@@ -281,9 +321,9 @@ class Optimizer(Configured):
             self._gradients, self._segments, self._stages = [], [], [self._streaming.finish]
             return
         self._gradients = [flat.grad[run] for flat in self.flats for run in flat.runs(own)]
-        self._segments = cut(self.flats, trained, self.state, self.slots)
+        self._segments = cut(self.flats, trained, self.state, self.slots, self.shares)
         self._stages = stages_of(self, self.parameters, self._segments)
         if self.accumulates:
             self._stages.insert(0, self._average_micro_batches)
-        if self.add_up is not None:
-            self._stages.insert(0, partial(self.add_up, self._gradients))
+        if self.exchange is not None:
+            self._stages.insert(0, self.exchange.settle)

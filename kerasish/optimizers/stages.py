@@ -12,12 +12,16 @@ from kerasish.optimizers.averages import Averages, averaged
 from kerasish.optimizers.segments import Segment
 from kerasish.parameter import Parameter
 
+Total = Callable[[Tensor], Tensor]
+"""Adds up a number over all processes."""
+
 
 def averages_of(optimizer: Any, parameters: Collection[Parameter]) -> Averages:
     """The running averages of some of an optimizer's parameters."""
     trained = {parameter for parameter in parameters if parameter.trainable}
-    return Averages(averaged(optimizer.flats, optimizer.state, parameters),
-                    averaged(optimizer.flats, optimizer.state, trained),
+    kept = optimizer.flats, optimizer.state
+    return Averages(averaged(*kept, parameters, optimizer.shares),
+                    averaged(*kept, trained, optimizer.shares),
                     optimizer.ema_momentum, optimizer.ema_overwrite_frequency)
 
 
@@ -35,12 +39,15 @@ def stages_of(
     trained = [parameter for parameter in parameters if parameter.trainable]
     regularized = [p for p in trained if p.regularizer is not None]
     constrained = [p for p in trained if p.constraint is not None]
-    clip = clipping(segments, optimizer.clipnorm, optimizer.clipvalue, optimizer.global_clipnorm)
+    exchange = optimizer.exchange
+    clip = clipping(segments, optimizer.clipnorm, optimizer.clipvalue, optimizer.global_clipnorm,
+                    exchange.total if exchange and exchange.divided else None)
     stages: list[tuple[Callable[[], None] | None, Any]] = [
         (partial(add_penalties, regularized), regularized),
-        (clip, segments),
+        (clip, segments or (exchange and exchange.divided)),
         (partial(optimizer.update_all, segments), True),
         (lambda: averages.update(optimizer.iterations), optimizer.use_ema),
+        (exchange and exchange.spread, True),
         (partial(project, constrained), constrained),
     ]
     return [stage for stage, wanted in stages if stage and wanted]
@@ -66,6 +73,7 @@ def clipping(
     clipnorm: float | None,
     clipvalue: float | None,
     global_clipnorm: float | None,
+    total: Total | None = None,
 ) -> Callable[[], None] | None:
     """The clipping that is wanted, bound to the gradients; None for none."""
     gradients = [segment.g for segment in segments]
@@ -75,7 +83,7 @@ def clipping(
     if clipvalue is not None:
         return partial(clip_by_value, gradients, clipvalue)
     if global_clipnorm is not None:
-        return partial(clip_by_global_norm, gradients, global_clipnorm)
+        return partial(clip_by_global_norm, gradients, global_clipnorm, total)
     return None
 
 
@@ -93,15 +101,23 @@ def clip_by_norm(gradients: list[Tensor], limit: float) -> None:
     torch._foreach_div_(gradients, excess)
 
 
-def clip_by_global_norm(gradients: list[Tensor], limit: float) -> None:
+def clip_by_global_norm(
+    gradients: list[Tensor], limit: float, total: Total | None = None
+) -> None:
     """Shortens all gradients by one factor, if their norm as a single vector is above the limit.
 
     Source: Pascanu et al. (2013), Algorithm 1.
+
+    Args:
+        gradients: those that are known here.
+        limit: the greatest norm.
+        total: adds up a number over all processes, where others know other gradients.
     """
-    norms = [torch.linalg.vector_norm(g) for g in gradients]
+    norms = [torch.linalg.vector_norm(g) for g in gradients] or [torch.zeros(())]
     if len(norms) > 1:  # of several stretches, which may be of several types or devices
         norms = [torch.linalg.vector_norm(torch.stack([norm.to(norms[0]) for norm in norms]))]
-    excess = norms[0].div_(limit).clamp_min_(1.0)
+    norm = norms[0] if total is None else total(norms[0].square()).sqrt()
+    excess = norm.div_(limit).clamp_min_(1.0)
     for g in gradients:
         g.div_(excess.to(g.device))
 

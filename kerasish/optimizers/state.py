@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from kerasish.checks import check_count, check_rate
+from kerasish.optimizers.flat import FlatParameters
 from kerasish.parameter import Parameter
 
 _COUNTS = ("iterations", "gathered_batches", "gathered_rows")
@@ -23,9 +24,9 @@ def state_of(optimizer: Any) -> dict[str, Any]:
         return {
             **{name: getattr(optimizer, name) for name in _COUNTS},
             "learning_rate": optimizer.learning_rate if optimizer.schedule is None else None,
-            "slots": {slot: [_copy(place) for place in _places(optimizer, slot)]
+            "slots": {slot: [_copy(place) for place in _places(optimizer, _whole(optimizer, slot))]
                       for slot in optimizer.kept},
-            "gradients": [_copy(parameter.grad) for parameter in waiting],
+            "gradients": [_total(optimizer, _copy(parameter.grad)) for parameter in waiting],
         }
 
 
@@ -54,22 +55,38 @@ def load_state(optimizer: Any, state: Mapping[str, Any]) -> None:
     if rate is not None:
         optimizer.learning_rate = rate
     for slot, values in state["slots"].items():
-        for place, value in zip(_places(optimizer, slot), values, strict=True):
+        vectors = _whole(optimizer, slot)
+        for place, value in zip(_places(optimizer, vectors), values, strict=True):
             place.copy_(value)
+        for flat, vector in vectors.items():
+            optimizer.state[flat][slot].copy_(vector[optimizer.shares[flat]])
     for parameter in optimizer.parameters:
         parameter.grad.zero_()
+    if optimizer.exchange is not None and optimizer.exchange.rank:
+        return  # what waits is the sum over all processes: the first one has it
     for parameter, value in zip(waiting, state["gradients"], strict=True):
         parameter.grad.copy_(value)
 
 
-def _places(optimizer: Any, slot: str) -> Iterator[Tensor]:
-    """The part of a slot that belongs to each parameter, in its shape."""
-    for parameter in optimizer.parameters:
-        if slot not in optimizer.state[parameter.flat]:
+def _whole(optimizer: Any, slot: str) -> dict[FlatParameters, Tensor]:
+    """The vectors of a slot, also where processes keep a share each."""
+    for flat in optimizer.flats:
+        if slot not in optimizer.state[flat]:
             raise ValueError(f"{type(optimizer).__name__}.state_dict() expects settings that it "
                              f"was built with; got one that needs {slot!r}, set after that. Give "
                              "it to a new optimizer, and compile with that one.")
-        yield parameter.flat.part(optimizer.state[parameter.flat][slot], parameter)
+    return {flat: optimizer.whole(flat, slot) for flat in optimizer.flats}
+
+
+def _places(optimizer: Any, vectors: Mapping[FlatParameters, Tensor]) -> Iterator[Tensor]:
+    """The part of these vectors that belongs to each parameter, in its shape."""
+    for parameter in optimizer.parameters:
+        yield parameter.flat.part(vectors[parameter.flat], parameter)
+
+
+def _total(optimizer: Any, gradient: Tensor) -> Tensor:
+    """A gradient of micro-batches, of which each process has those of its own rows."""
+    return gradient if optimizer.exchange is None else optimizer.exchange.total(gradient)
 
 
 def _copy(value: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from kerasish import Model
 from kerasish.insight.live import held_by
-from kerasish.streaming import updates_in_stream
+from kerasish.streaming import gradients_used_early
 from kerasish.training import mode
 
 
@@ -21,7 +21,7 @@ def measured_peak(model: Model, x: Tensor, y: Tensor, in_stream: bool = False) -
     scores, outcome = model.scores.fresh(), None
     with ExitStack() as around:
         if in_stream:
-            around.enter_context(updates_in_stream(model))
+            around.enter_context(gradients_used_early(model, stream_updates=True))
         around.enter_context(mode(model.module.modules(), training=True))
         around.enter_context(torch.inference_mode())
         with profiling() as profiler:
