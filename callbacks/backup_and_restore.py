@@ -161,18 +161,22 @@ class BackupAndRestore(Callback):
 
     def _save(self) -> None:
         self._saved_at = self.model.batches_trained
-        if not self.model.is_first:
-            return
-        latest, previous = self._paths()
-        configuration, tensors = pack(self.model.run_state())
+        state = self.model.run_state()  # in all processes: each may hold a share of it
         try:
-            write_file(latest, "checkpoint", {"run": configuration}, tensors,
-                       None if self._latest_is_damaged else previous)
+            with self.model.failing_together():
+                if self.model.is_first:
+                    self._write(state)
             self._latest_is_damaged = False
         except OSError as error:
             if self.on_error == "raise":
                 raise
             notice(f"BackupAndRestore could not save: {error}. Training goes on.")
+
+    def _write(self, state: dict[str, Any]) -> None:
+        latest, previous = self._paths()
+        configuration, tensors = pack(state)
+        write_file(latest, "checkpoint", {"run": configuration}, tensors,
+                   None if self._latest_is_damaged else previous)
 
 
 def _read(path: Path) -> Any:

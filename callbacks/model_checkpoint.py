@@ -58,6 +58,7 @@ class ModelCheckpoint(MonitorCallback):
     """
 
     leaves_traces: ClassVar[bool] = True
+    in_all_processes: ClassVar[bool] = True  # each may hold a share of what is saved
     keeps: ClassVar[tuple[str, ...]] = (
         "best", "kept", "best_path", "failures", "_saved_at", "_due")
 
@@ -180,13 +181,14 @@ class ModelCheckpoint(MonitorCallback):
         if self.keep_last is None:
             return
         for old in self.kept[: -self.keep_last]:
-            if old != self.best_path and self._attempt(old, _delete):
+            if old != self.best_path and self._attempt(old, self._delete):
                 self.kept.remove(old)
 
     def _attempt(self, path: str, act: Any) -> bool:
         """Whether it could be done; where it could not, an error or a word of it."""
         try:
-            act(path)
+            with self.model.failing_together():
+                act(path)
         except OSError as error:
             self.failures += 1
             said = f"ModelCheckpoint could not {act.__name__.strip('_')}: {error.strerror or error}"
@@ -196,10 +198,10 @@ class ModelCheckpoint(MonitorCallback):
             return False
         return True
 
+    def _delete(self, path: str) -> None:
+        if self.model.is_first:
+            Path(path).unlink(missing_ok=True)
+
     def _say(self, text: str) -> None:
         if self.verbose:
             notice(text)
-
-
-def _delete(path: str) -> None:
-    Path(path).unlink(missing_ok=True)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, ClassVar, TypeVar
 
+from kerasish.distributed import speaks
 from kerasish.hooks import Callback
 from kerasish.types import Logs
 
@@ -171,7 +172,12 @@ def check_verbose(who: str, verbose: str | int) -> int:
 
 
 def notice(text: str) -> None:
-    """Says something on standard error, on a line of its own, whatever bar is being drawn."""
+    """Says something on standard error, on a line of its own, whatever bar is being drawn.
+
+    Of several processes that train together, the first one alone says it.
+    """
+    if not speaks():
+        return
     tqdm = sys.modules.get("tqdm")
     with suppress(OSError, ValueError):  # nobody may read standard error any more
         if tqdm is None:

@@ -35,7 +35,8 @@ class Savable(Compilable):
         """Keeps all of the model: net, weights, how it is compiled, and where its training is.
 
         The file is whole or not there, and an older one stays until the new one is whole. A model
-        may be saved before it is built or compiled, too.
+        may be saved before it is built or compiled, too. Of processes that train together the
+        first one writes; where each keeps a share of the optimizer, all are to call this.
 
         Raises: FileExistsError with overwrite=False if there is a file; TypeError for functions
             and other things that data cannot say, naming their place, and for a model with nets or
@@ -118,6 +119,8 @@ class Savable(Compilable):
     def save_weights(self, path: FilePath, overwrite: bool = True) -> None:
         """Keeps parameters and buffers alone, under the names that torch gives them.
 
+        Of processes that train together the first one writes.
+
         Raises: RuntimeError before the model is built; as `save`.
         """
         if not self.built:
@@ -125,7 +128,8 @@ class Savable(Compilable):
                                "parameters. Call model.build(shape), or fit first.")
         name = _for_writing("Model.save_weights", path, overwrite)
         require_nothing_left_out("Model.save_weights", self, weights_only=True)
-        write_file(name, "weights", {}, self.module.state_dict())
+        if self.is_first:
+            write_file(name, "weights", {}, self.module.state_dict())
 
     def load_weights(self, path: FilePath, strict: bool = True) -> list[str]:
         """Puts in the weights of a file, written by `save_weights` or by `save`.

@@ -46,6 +46,11 @@ class Stepper:
     """The processes that train together, each on rows of its own; None for one alone."""
 
     @property
+    def is_first(self) -> bool:
+        """Whether this process prints, and writes files: one that trains alone does."""
+        return self.group is None or self.group.rank == 0
+
+    @property
     def trains_by_itself(self) -> bool:
         """Whether `train_step` is the user's own: what it trains on and logs is for it to say."""
         return type(self).train_step is not Stepper.train_step

@@ -5,7 +5,8 @@ together before the loss, and gradients added up before the update. So each sees
 whole batch, whatever it is made of, and makes the same update and the same logs.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -36,11 +37,6 @@ class Together(Trainer):
         elif self.group is not None or exchange is not None:
             self.optimizer.share_with(self.group and Exchange(
                 self.group, self.optimizer, divided=self.distribute == "zero"))
-
-    @property
-    def is_first(self) -> bool:
-        """Whether this process prints, and writes files: one that trains alone does."""
-        return self.group is None or self.group.rank == 0
 
     def begin_together(self, plan: Plan) -> Plan:
         """Compares what is to be trained, and takes the weights and the seed of the first process.
@@ -80,6 +76,22 @@ class Together(Trainer):
             return [each for each in found if not each.leaves_traces]
         return [each for each in found
                 if self.is_first or each.in_all_processes or not each.leaves_traces]
+
+    @contextmanager
+    def failing_together(self) -> Iterator[None]:
+        """What the first process cannot write, in the block, is an error in all of them.
+
+        Raises: its OSError.
+        """
+        failure: OSError | None = None
+        try:
+            yield
+        except OSError as error:
+            failure = error
+        if self.group is not None:
+            failure = self.group.agreed(failure)
+        if failure is not None:
+            raise failure
 
     def _facts_of(self, plan: Plan) -> dict[str, Any]:
         """What must be the same everywhere, from the plain to the particular."""

@@ -2,6 +2,6 @@
 
 from kerasish.distributed.exchange import Exchange
 from kerasish.distributed.group import Group
-from kerasish.distributed.joining import WAYS, check_way, joined, leave
+from kerasish.distributed.joining import WAYS, check_way, joined, leave, speaks
 
-__all__ = ["WAYS", "Exchange", "Group", "check_way", "joined", "leave"]
+__all__ = ["WAYS", "Exchange", "Group", "check_way", "joined", "leave", "speaks"]

@@ -56,6 +56,12 @@ def leave() -> None:
         torch_distributed.destroy_process_group()
 
 
+def speaks() -> bool:
+    """Whether what this process says is to be read: of several that train together, the first's."""
+    return not (torch_distributed.is_available() and torch_distributed.is_initialized()
+                and torch_distributed.get_rank())
+
+
 def _store(rank: int, size: int) -> Any:
     """Where they meet: another place each time torchrun starts them anew.
 

@@ -32,9 +32,13 @@ PLAIN = ("iterations", "gathered_batches", "gathered_rows", "learning_rate")
 def write_model(path: FilePath, model: Any) -> None:
     """Writes a model with everything that further training depends on.
 
+    Of processes that train together all encode it, since each may hold a share; the first writes.
+
     Raises: as `encode_model` and `write_file`, before anything is written.
     """
-    write_file(path, "model", *encode_model(model))
+    encoded = encode_model(model)
+    if model.is_first:
+        write_file(path, "model", *encoded)
 
 
 def encode_model(model: Any) -> tuple[dict[str, Any], dict[str, Tensor]]:

@@ -18,6 +18,7 @@ from kerasish.losses import CrossEntropy
 from kerasish.optimizers import LAMB, SGD, Adam, AdamW
 
 SAMPLES, BATCH = 22, 8
+WAY = os.environ.get("DISTRIBUTE", "auto")
 
 
 class Case(NamedTuple):
@@ -51,6 +52,17 @@ def conv() -> Sequential:
     return Sequential(Conv2d(3, kernel_size=3), ReLU(), MaxPool2d(2), Flatten(), Linear(3))
 
 
+def partly_frozen() -> Sequential:
+    net = dense()
+    net[2].trainable = False
+    return net
+
+
+def used_twice() -> Sequential:
+    shared = Linear(4)
+    return Sequential(shared, Tanh(), shared, Tanh(), Linear(2))
+
+
 def graph() -> Graph:
     first, second = Input((4,)), Input((4,))
     eye = Sequential(Linear(5), Tanh(), LayerNorm())
@@ -63,9 +75,10 @@ CASES = {
     "sgd": Case(dense, optimizer=lambda: SGD(0.1, momentum=0.9, weight_decay=0.01)),
     "lamb": Case(dense, optimizer=lambda: LAMB(0.05)),
     "conv": Case(conv, "cross_entropy", shape=(1, 8, 8), classes=3,
-                 metrics=["accuracy", "auc"] if False else ["accuracy"]),
+                 metrics=["accuracy"]),
     "sequences": Case(lambda: Sequential(LSTM(5), Linear(2)), shape=(5, 3)),
     "clipped": Case(dense, optimizer=lambda: SGD(0.1, global_clipnorm=0.1)),
+    "clipped each": Case(dense, optimizer=lambda: SGD(0.1, momentum=0.5, clipnorm=0.05)),
     "accumulated": Case(dense, optimizer=lambda: Adam(gradient_accumulation_steps=2)),
     "averaged": Case(dense, optimizer=lambda: AdamW(use_ema=True, ema_momentum=0.5)),
     "weights of classes": Case(conv, CrossEntropy(weight=[1.0, 2.0, 5.0], ignore_index=1),
@@ -79,6 +92,12 @@ CASES = {
         "validation_split": 0.3, "epochs": 9,
         "callbacks": [EarlyStopping(patience=1, restore_best_weights=True),
                       ReduceLROnPlateau(patience=1)]}),
+    "averaged now and then": Case(dense, optimizer=lambda: AdamW(
+        use_ema=True, ema_momentum=0.5, ema_overwrite_frequency=3)),
+    "frozen": Case(partly_frozen, optimizer=lambda: SGD(0.1, momentum=0.9, global_clipnorm=0.1)),
+    "constrained": Case(lambda: Sequential(
+        Linear(6, weight_constraint="max_norm", bias_constraint="non_neg"), Linear(2))),
+    "used twice": Case(used_twice, optimizer=lambda: SGD(0.1, momentum=0.9)),
     "regularized": Case(lambda: Sequential(Linear(6, weight_regularizer="l2"), Linear(2))),
 }
 
@@ -87,7 +106,7 @@ def run(case: Case, **more: Any) -> dict[str, Any]:
     """Fits, evaluates and predicts; all results, by name."""
     torch.set_default_dtype(torch.float64)
     x, y = data_of(case)
-    model = Model(case.make(), device="cpu")
+    model = Model(case.make(), device="cpu", distribute=WAY)
     model.compile(case.optimizer(), case.loss, metrics=list(case.metrics))
     settings = {"batch_size": BATCH, "epochs": 3, "verbose": 0, "seed": 0} | case.fit | more
     history = model.fit(x, y, **settings)
@@ -105,7 +124,7 @@ def results(model: Model, history: Any, x: Any, y: Any) -> dict[str, Any]:
 
 def run_graph(**more: Any) -> dict[str, Any]:
     torch.set_default_dtype(torch.float64)
-    model = Model(graph(), device="cpu")
+    model = Model(graph(), device="cpu", distribute=WAY)
     model.compile("adam", {"one": "mse", "two": "cross_entropy"},
                   loss_weights={"one": 1.0, "two": 0.5}, metrics={"two": "accuracy"})
     x = {"a": drawn(4), "b": drawn(4).flip(0)}
@@ -119,7 +138,7 @@ def run_graph(**more: Any) -> dict[str, Any]:
 def run_loader(kind: str) -> dict[str, Any]:
     torch.set_default_dtype(torch.float64)
     x, y = data_of(CASES["dense"])
-    model = Model(dense(), device="cpu")
+    model = Model(dense(), device="cpu", distribute=WAY)
     model.compile("adam", "mse")
     if kind == "loader":
         given: Any = DataLoader(TensorDataset(x, y), batch_size=BATCH, shuffle=True)

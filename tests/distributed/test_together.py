@@ -26,13 +26,14 @@ def launched(size: int, script: list[str], restarts: int = 0, timeout: float = 1
                           timeout=timeout, check=False)
 
 
-@pytest.fixture(scope="module", params=[2, 3])
+@pytest.fixture(
+    scope="module", params=[(2, "auto"), (3, "auto"), (2, "zero"), (3, "zero")], ids=str)
 def groups(request: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    folder = tmp_path_factory.mktemp(f"of{request.param}")
-    ended = launched(request.param, ["tests/distributed/worker.py", str(folder)])
+    size, way = request.param
+    folder = tmp_path_factory.mktemp(f"of{size}")
+    ended = launched(size, ["tests/distributed/worker.py", str(folder)], DISTRIBUTE=way)
     assert ended.returncode == 0, ended.stderr[-3000:]
-    found = [torch.load(folder / f"{rank}.pt", weights_only=False)
-             for rank in range(request.param)]
+    found = [torch.load(folder / f"{rank}.pt", weights_only=False) for rank in range(size)]
     return found, folder, ended.stdout
 
 
