@@ -58,6 +58,31 @@ class Inspectable:
         """
         return insight.check(self, x, y, sample_weight, tolerance, elements, seed)
 
+    def communication_plan(self) -> insight.CommunicationPlan:
+        """What processes that train together send each other in a step, and in which order.
+
+        Gradients are added up in parts of 1 MB or more, the last layers' first. A part is sent as
+        soon as the gradients in it, and those of all parts before it, are complete, while backward
+        goes on; the order is the same in every step and every process. What has no weight decay,
+        biases for instance, is the last part. In a class with a train_step of its own, and with
+        accumulation or in bfloat16, all are sent after backward.
+
+        Raises: RuntimeError before compile and build.
+
+        Returns: a report with `parts` and `bytes`; it prints as a table.
+
+        Example:
+            >>> from kerasish import Model
+            >>> from kerasish.layers import Linear, Tanh
+            >>> model = Model(Linear(512), Tanh(), Linear(10), device="cpu")
+            >>> model.compile("adam", "cross_entropy")
+            >>> model.build((784,))
+            (10,)
+            >>> [part.after for part in model.communication_plan().parts]
+            ['2.weight', '0.bias']
+        """
+        return insight.communication_plan(self)
+
     def explain(
         self, x: Any, y: Any = None, sample_weight: Any = None
     ) -> insight.Explanation:

@@ -90,6 +90,12 @@ class Completion(Watch):
                 self._missing[parameter] += self._calls[path]
 
 
+def sends_early(trainer: Any, exchange: Exchange) -> bool:
+    """Whether gradients are sent while backward goes on: where nothing is added to them later."""
+    adds_later = trainer.optimizer.accumulates or trainer.trains_by_itself or trainer.precision
+    return exchange.early and not adds_later
+
+
 @contextmanager
 def gradients_used_early(trainer: Any, stream_updates: bool = False) -> Iterator[None]:
     """Inside the block gradients are used while backward goes on.
@@ -105,8 +111,7 @@ def gradients_used_early(trainer: Any, stream_updates: bool = False) -> Iterator
                 yield
         finally:
             streaming.end()
-    elif isinstance(exchange, Exchange) and exchange.early and not (
-            optimizer.accumulates or trainer.trains_by_itself or trainer.precision):
+    elif exchange is not None and sends_early(trainer, exchange):
         with Completion(trainer.module, exchange):
             yield
     else:

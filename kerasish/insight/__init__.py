@@ -1,6 +1,7 @@
 """Functions of a model that show what it is and does, and leave no trace in it."""
 
 from kerasish.insight.checking import CheckReport, CheckRow, check
+from kerasish.insight.communication import CommunicationPlan, SentPart, communication_plan
 from kerasish.insight.explaining import ExplainedStep, Explanation, explain
 from kerasish.insight.memory import MemoryPlan, plan
 from kerasish.insight.pictures import plot_confusion_matrix, plot_decision_boundary
@@ -15,6 +16,7 @@ __all__ = [
     "BatchSizes",
     "CheckReport",
     "CheckRow",
+    "CommunicationPlan",
     "ExplainedStep",
     "Explanation",
     "LearningRates",
@@ -23,7 +25,9 @@ __all__ = [
     "ProfileRow",
     "Replay",
     "SampleNorms",
+    "SentPart",
     "check",
+    "communication_plan",
     "explain",
     "find_batch_size",
     "lr_find",

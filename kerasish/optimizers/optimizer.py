@@ -2,19 +2,18 @@
 
 import math
 import weakref
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
 
-import torch
 from torch import Tensor
 
 from kerasish.checks import check_count, check_number, check_rate
 from kerasish.configured import Configured
 from kerasish.optimizers.flat import FlatParameters, flatten
 from kerasish.optimizers.segments import Segment, cut
-from kerasish.optimizers.shares import Exchange, Shares, all_of
+from kerasish.optimizers.shares import all_of
+from kerasish.optimizers.slotted import Slotted
 from kerasish.optimizers.stages import averages_of, check_clipping, stages_of
-from kerasish.optimizers.state import load_state, state_of
 from kerasish.optimizers.streaming import Streaming
 from kerasish.parameter import Parameter
 from kerasish.schedules.schedule import check_schedule
@@ -26,7 +25,7 @@ _BOUND = ("_gradients", "_segments", "_stages", "_averages", "_advance")
 """What a plan holds, stretches of the flat vectors; and what stands around the next update."""
 
 
-class Optimizer(Configured):
+class Optimizer(Slotted, Configured):
     """Base of all optimizers: a subclass is its formula, in the paper's letters.
 
     An update does, in this order, as far as it is asked for: average over accumulated micro-batches
@@ -66,8 +65,6 @@ class Optimizer(Configured):
 
     formula: ClassVar[str] = "w ← w - …"
     passes_on: ClassVar[bool] = True
-    elementwise: ClassVar[bool] = True
-    """Whether `update` treats each element by itself, whatever parameter it belongs to."""
     rate: float
     """The learning rate of the stretch that is being updated."""
     sizes: list[int]
@@ -98,18 +95,6 @@ class Optimizer(Configured):
         self.built, self._planned_at = False, -1
         self._owner: weakref.ref[object] | None = None
         self._streaming: Streaming | None = None
-        self.exchange: Exchange | None = None
-        self.shares: Shares = {}
-
-    @property
-    def slots(self) -> tuple[str, ...]:
-        """Names of the vectors kept beside the weights, zeros at first."""
-        return ()
-
-    @property
-    def kept(self) -> tuple[str, ...]:
-        """Names of all vectors beside the weights: the slots, and the averages if they are kept."""
-        return (*self.slots, "average") if self.use_ema else self.slots
 
     @property
     def accumulates(self) -> bool:
@@ -139,38 +124,9 @@ class Optimizer(Configured):
             check_schedule(f"{type(self).__name__}(learning_rate)", self.schedule, self.iterations)
         self.parameters, self.built = list(dict.fromkeys(parameters)), True
         self.flats = flatten(self.parameters)
-        self.shares = self._shares()
-        with torch.inference_mode(False):  # slots outlive every step
-            self.state = {flat: {slot: torch.zeros_like(flat.data[share]) for slot in self.kept}
-                          for flat, share in self.shares.items()}
+        self._make_slots()
         self._plan()
         return self
-
-    def share_with(self, exchange: Exchange | None) -> None:
-        """Updates together with other processes from now on; None updates alone."""
-        if self.built:
-            whole = {flat: {slot: self.whole(flat, slot) for slot in self.state[flat]}
-                     for flat in self.flats}
-        self.exchange = exchange
-        if self.built:
-            self.shares = self._shares()
-            with torch.inference_mode(False):
-                self.state = {flat: {slot: vector[self.shares[flat]].clone()
-                                     for slot, vector in slots.items()}
-                              for flat, slots in whole.items()}
-        Parameter.revisions += 1  # what is planned goes by the shares
-
-    def whole(self, flat: FlatParameters, slot: str) -> Tensor:
-        """The vector of a slot; of those who keep a share each, all are to call this."""
-        own = self.state[flat][slot]
-        if self.exchange is None or not self.exchange.divided:
-            return own
-        return self.exchange.whole(flat, own)
-
-    def _shares(self) -> Shares:
-        if self.exchange is None:
-            return all_of(self.flats)
-        return self.exchange.shares(self.flats, not self.elementwise or self.clipnorm is not None)
 
     def claim(self, owner: object) -> None:
         """Makes this the optimizer of one model.
@@ -254,22 +210,6 @@ class Optimizer(Configured):
         self._streaming = Streaming(self)
         return self._streaming
 
-    def state_dict(self) -> dict[str, Any]:
-        """Copies of all that later steps depend on besides the weights: plain values and tensors.
-
-        Returns: "iterations", "gathered_batches", "gathered_rows"; "learning_rate", None under a
-            schedule; "slots": a list for each, with a tensor for each of `parameters` in its shape;
-            "gradients": the same of micro-batches that wait for an update, else an empty list.
-        """
-        return state_of(self)
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Goes on where an optimizer of the same kind was; call `build` first.
-
-        Raises: ValueError for other entries, slots or shapes; nothing is changed then.
-        """
-        load_state(self, state)
-
     def update(self, w: Tensor, g: Tensor, *slots: Tensor) -> None:
         """Changes w in place: the formula, on a stretch of the flat vectors."""
         raise NotImplementedError(f"{type(self).__name__} needs an update method. Write it.")
@@ -304,9 +244,7 @@ class Optimizer(Configured):
         """A copy belongs to no model yet, and binds stretches of its own vectors."""
         state = {name: value for name, value in vars(self).items() if name not in _BOUND}
         if self.built:
-            state["state"] = {flat: {slot: self.whole(flat, slot) for slot in self.state[flat]}
-                              for flat in self.flats}
-            state["shares"] = all_of(self.flats)
+            state |= {"state": self._whole(), "shares": all_of(self.flats)}
         return state | {"_owner": None, "_planned_at": -1, "_streaming": None, "exchange": None}
 
     def _plan(self) -> None:

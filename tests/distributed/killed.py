@@ -16,9 +16,11 @@ from kerasish import Model
 from kerasish.callbacks import BackupAndRestore
 from kerasish.hooks import Callback
 from kerasish.layers import Linear, ReLU
+from kerasish.optimizers import SGD, Adam
 
 VICTIM = int(os.environ.get("VICTIM", "1"))
 BATCH = int(os.environ.get("KILLED_AT", "17"))
+WAY, ACCUMULATE = os.environ.get("DISTRIBUTE", "auto"), os.environ.get("ACCUMULATE")
 
 
 class Fault(Callback):
@@ -41,8 +43,10 @@ def main(folder: Path, what: str, rank: int) -> None:
     torch.set_num_threads(1)
     torch.manual_seed(0)
     x = torch.randn(200, 4)
-    model = Model(Linear(8), ReLU(), Linear(1), device="cpu")
-    model.compile("sgd" if what == "different" and rank == VICTIM else "adam", "mse")
+    model = Model(Linear(8), ReLU(), Linear(1), device="cpu", distribute=WAY)
+    optimizer = SGD() if what == "different" and rank == VICTIM else Adam(
+        gradient_accumulation_steps=int(ACCUMULATE) if ACCUMULATE else None)
+    model.compile(optimizer, "mse")
     faults = [Fault(what)] if rank == VICTIM else []
     history = model.fit(x, x.sum(1), batch_size=16, epochs=4, verbose=0, seed=0,
                         callbacks=[BackupAndRestore(folder / "backup", save_freq=5), *faults])

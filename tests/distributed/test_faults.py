@@ -22,12 +22,24 @@ def ended(folder: Path, what: str, restarts: int = 0, **environment: str) -> Any
     return found[0]
 
 
-@pytest.mark.parametrize("batch", ["1", "17"])
-def test_a_run_goes_on_after_one_of_its_processes_was_killed(batch: str, tmp_path: Path) -> None:
-    weights, history = ended(tmp_path / "killed", "killed", restarts=1, KILLED_AT=batch)
-    wanted_weights, wanted_history = ended(tmp_path / "alone", "left alone")
+@pytest.mark.parametrize("setting", [
+    {"KILLED_AT": "1"}, {"KILLED_AT": "17"}, {"KILLED_AT": "17", "DISTRIBUTE": "zero"}], ids=str)
+def test_a_run_goes_on_after_one_of_its_processes_was_killed(
+    setting: dict[str, str], tmp_path: Path
+) -> None:
+    weights, history = ended(tmp_path / "killed", "killed", restarts=1, **setting)
+    wanted_weights, wanted_history = ended(tmp_path / "alone", "left alone", **setting)
     assert history == wanted_history
     assert all(map(torch.equal, weights.values(), wanted_weights.values()))
+
+
+def test_micro_batches_that_waited_are_not_lost(tmp_path: Path) -> None:
+    setting = {"KILLED_AT": "17", "ACCUMULATE": "3"}  # the backup is of two of three
+    weights, history = ended(tmp_path / "killed", "killed", restarts=1, **setting)
+    wanted_weights, wanted_history = ended(tmp_path / "alone", "left alone", **setting)
+    assert history["loss"] == pytest.approx(wanted_history["loss"], rel=1e-5)
+    for path, value in wanted_weights.items():  # they are added up in another order
+        torch.testing.assert_close(weights[path], value, rtol=1e-4, atol=1e-6)
 
 
 def test_processes_that_are_about_to_train_different_things_say_so_at_once(tmp_path: Path) -> None:
