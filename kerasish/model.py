@@ -37,7 +37,9 @@ class Model(Savable, Resumable, Inspectable, Contents, Together):
             is built already keeps its weights. Outside training it is kept in evaluation mode.
         device: "auto" is CUDA if there is one, else the CPU; or "cpu", or a torch device.
         distribute: "data" trains together with other processes, each on a part of every batch, as
-            one process would; "auto" does so where torchrun has started several; None never.
+            one process would; "auto" does so where torchrun has started several; None never. "zero"
+            is "data" where each keeps the optimizer's vectors for a share of the weights alone:
+            `save`, copies and whatever else looks at all of them are then for all to call.
 
     Example:
         >>> from kerasish.layers import Linear, Tanh
