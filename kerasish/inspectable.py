@@ -79,7 +79,7 @@ class Inspectable:
             >>> model.build((784,))
             (10,)
             >>> [part.after for part in model.communication_plan().parts]
-            ['2.weight', '0.bias']
+            ['0.weight', '0.bias']
         """
         return insight.communication_plan(self)
 

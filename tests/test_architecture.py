@@ -44,6 +44,10 @@ RUN_TIME = {"torch", "numpy", "tqdm", "tensorboard", "safetensors"}
 AT_START = {"kerasish", "torch", "numpy", "safetensors"}
 ON_USE = RUN_TIME | {"matplotlib", "PIL"}  # pillow comes with tensorboard
 
+AT_THE_TOP = set(".ci .gitignore CHANGELOG.md CONTRIBUTING.md LICENSE MANIFEST.in README.md "
+                 "SECURITY.md callbacks constraints.txt examples kerasish pyproject.toml "
+                 "tests".split())
+
 FILE_LINES, FUNCTION_LINES, CLASS_LINES = 350, 50, 150
 
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
@@ -305,6 +309,14 @@ def test_every_public_name_is_documented(name: str) -> None:
 
 
 # ---- packaging ----------------------------------------------------------------------------------
+
+
+def test_only_known_names_lie_at_the_top() -> None:
+    """What a test writes to a wrong place is not to be kept by accident."""
+    kept = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True)
+    if kept.returncode:
+        pytest.skip("git does not know these files")
+    assert {name.split("/")[0].strip('"') for name in kept.stdout.splitlines()} == AT_THE_TOP
 
 
 def test_listed_packages_are_the_folders() -> None:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from kerasish.containers import Recompute
+from kerasish.jit.captured import Captured
 from kerasish.jit.execution import Execution
 from kerasish.jit.formulas import FORMULAS, numbers_of
 from kerasish.jit.noise import drawn
@@ -23,6 +24,8 @@ from kerasish.trees import filled, leaves, mapped
 _PROGRAMS = 8
 """Programs of one compiled model: each costs seconds, and something that changes all the time would
 cost them all the time."""
+PROGRAMS: dict[str, type[Execution]] = {"cpu": Execution, "cuda": Captured}
+"""What runs steps, by the kind of device."""
 _TRACED = ("train_step", "forward", "objective", "backward", "step", "record")
 """Methods of a trainer that a program stands for."""
 _PLAIN = frozenset({int, float, str, bool, type(None)})
@@ -128,7 +131,7 @@ class Jit:
                                           "call")
             notice(f"fit: compiling {most if most > 1 else 'the'} step{'s' * (most > 1)} of "
                    "training, which takes some seconds.")
-            program = self.programs[key] = Execution(step, most)
+            program = self.programs[key] = PROGRAMS[trainer.device.type](step, most)
             noise = stream().get_state() if step.draws else None  # type: ignore[union-attr]
             outcomes = self._executed(program, trainer, batches, most)
         except Exception as error:  # compilers fail in many ways; the step itself will tell its own
@@ -230,7 +233,7 @@ def _in_the_way(trainer: Any) -> str | None:
         (isinstance(trainer.loss, NoLoss), "loss=None"),
         (trainer.group is not None, "several processes"),
         (trainer.precision is not None, "precision"),
-        (trainer.device.type != "cpu", f"the device {trainer.device}: on the CPU alone for now"),
+        (trainer.device.type not in PROGRAMS, f"the device {trainer.device}"),
         (type(optimizer) not in FORMULAS, f"the optimizer {type(optimizer).__name__}"),
         (optimizer.accumulates, f"{type(optimizer).__name__}(gradient_accumulation_steps)"),
         (overwrites, f"{type(optimizer).__name__}(ema_overwrite_frequency)"),

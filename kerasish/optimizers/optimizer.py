@@ -54,6 +54,7 @@ class Optimizer(Slotted, Configured):
             and again; None for never.
 
     Example:
+        >>> import torch
         >>> weight = Parameter(torch.ones(2))
         >>> weight.grad += 1.0
         >>> from kerasish.optimizers import SGD
