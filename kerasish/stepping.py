@@ -8,6 +8,7 @@ from torch import Tensor
 
 from kerasish.distributed import Group
 from kerasish.hooks import Hook
+from kerasish.joint import jointly
 from kerasish.losses import Loss
 from kerasish.metrics import Scores
 from kerasish.module import Module
@@ -86,7 +87,8 @@ class Stepper:
             return module.forward(x)
         count = batch_size(x)
         own = group.rows(count)
-        y = module.forward(mapped(lambda part: part[own], x))
+        with jointly(group.add_up, group.size):
+            y = module.forward(mapped(lambda part: part[own], x))
         return mapped(lambda part: group.gathered(part, count), y)
 
     def record(self, scores: Scores, outcome: Outcome, x: Any, y: Any, sample_weight: Any) -> None:
@@ -129,9 +131,15 @@ class Stepper:
         if self.optimizer.accumulates:
             self._rows = rows = batch_size(dy)
             dy = mapped(lambda part: part * rows, dy)
-        if self.group is not None:
-            own = self.group.rows(batch_size(dy))
-            dy = mapped(lambda part: part[own], dy)
+        group = self.group
+        if group is None:
+            self._go_back(dy)
+            return
+        own = group.rows(batch_size(dy))
+        with jointly(group.add_up, group.size):
+            self._go_back(mapped(lambda part: part[own], dy))
+
+    def _go_back(self, dy: Any) -> None:
         module: Any = self._compute or self.module
         if self._skips_dx:
             module.backward(dy, need_dx=False)
