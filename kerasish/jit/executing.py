@@ -229,6 +229,7 @@ def _in_the_way(trainer: Any) -> str | None:
         (own, f"{type(trainer).__name__}.{own[0] if own else ''}, a method of your own"),
         (isinstance(trainer.loss, NoLoss), "loss=None"),
         (trainer.precision is not None, "precision"),
+        (trainer.group is not None, "several processes"),
         (trainer.device.type != "cpu", f"the device {trainer.device}: on the CPU alone for now"),
         (type(optimizer) not in FORMULAS, f"the optimizer {type(optimizer).__name__}"),
         (optimizer.accumulates, f"{type(optimizer).__name__}(gradient_accumulation_steps)"),

@@ -11,9 +11,20 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from kerasish import Model, Sequential
 from kerasish.callbacks import CSVLogger, EarlyStopping, ModelCheckpoint, ReduceLROnPlateau
-from kerasish.containers import Concat, Graph, Input
+from kerasish.containers import Concat, Graph, Input, Recompute
 from kerasish.hooks import Callback
-from kerasish.layers import LSTM, Conv2d, Flatten, LayerNorm, Linear, MaxPool2d, ReLU, Tanh
+from kerasish.layers import (
+    LSTM,
+    BatchNorm1d,
+    BatchNorm2d,
+    Conv2d,
+    Flatten,
+    LayerNorm,
+    Linear,
+    MaxPool2d,
+    ReLU,
+    Tanh,
+)
 from kerasish.losses import CrossEntropy
 from kerasish.optimizers import LAMB, SGD, Adam, AdamW
 
@@ -51,6 +62,11 @@ def conv() -> Sequential:
     return Sequential(Conv2d(3, kernel_size=3), ReLU(), MaxPool2d(2), Flatten(), Linear(3))
 
 
+def normed() -> Sequential:
+    return Sequential(Conv2d(3, kernel_size=3, bias=False), BatchNorm2d(synchronized=True), ReLU(),
+                      MaxPool2d(2), Flatten(), BatchNorm1d(synchronized=True), Linear(3))
+
+
 def graph() -> Graph:
     first, second = Input((4,)), Input((4,))
     eye = Sequential(Linear(5), Tanh(), LayerNorm())
@@ -74,6 +90,18 @@ CASES = {
         dense, fit={"sample_weight": torch.arange(SAMPLES) / 10, "validation_split": 0.3}),
     "class_weight": Case(conv, "cross_entropy", shape=(1, 8, 8), classes=3,
                          fit={"class_weight": {0: 1.0, 1: 3.0}}),
+    "synchronized": Case(normed, "cross_entropy", shape=(1, 8, 8), classes=3,
+                         fit={"validation_split": 0.1}),
+    "synchronized, batches of two": Case(
+        lambda: Sequential(Linear(6), BatchNorm1d(synchronized=True, momentum=None), Linear(2)),
+        optimizer=lambda: SGD(0.1), fit={"batch_size": 2, "epochs": 1}),
+    "synchronized within recompute": Case(
+        lambda: Sequential(Recompute(Sequential(Linear(6, bias=False),
+                                                BatchNorm1d(synchronized=True))),
+                           Linear(2)), optimizer=lambda: Adam(gradient_accumulation_steps=2)),
+    "synchronized, without statistics": Case(lambda: Sequential(
+        Conv2d(2, kernel_size=3, bias=False),
+        BatchNorm2d(synchronized=True, track_running_stats=False), Flatten(), Linear(3)), "cross_entropy", shape=(1, 8, 8), classes=3),
     "batches of one": Case(dense, fit={"batch_size": 1, "epochs": 1}),
     "stopped": Case(dense, optimizer=lambda: SGD(0.5), fit={
         "validation_split": 0.3, "epochs": 9,

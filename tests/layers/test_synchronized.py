@@ -48,6 +48,8 @@ class Meeting:
                     answers[rank] = work(rank)
             except Exception as error:
                 answers[rank] = error
+                if not isinstance(error, ValueError):
+                    self.barrier.abort()
 
         threads = [threading.Thread(target=run, args=(rank,)) for rank in range(self.size)]
         for thread in threads:
@@ -217,8 +219,8 @@ def test_a_backward_without_the_others_is_refused() -> None:
     x, dy = drawn(4, 3)
     modules = [made(BatchNorm1d(synchronized=True), (3,))() for _ in range(2)]
     Meeting(2).of(lambda rank: modules[rank](x))
-    with pytest.raises(RuntimeError, match=r"BatchNorm1d\(synchronized=True\)\.backward\(\) expects "
-                                           r"the processes .* got none\. Go back by Model"):
+    with pytest.raises(RuntimeError, match=r"BatchNorm1d\(synchronized=True\)\.backward\(\) "
+                                           r"expects the processes .* none\. Go back by Model"):
         modules[0].backward(dy)
 
 

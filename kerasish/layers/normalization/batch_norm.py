@@ -10,7 +10,12 @@ from torch import Tensor
 from kerasish.devices import kind_of_device
 from kerasish.joint import AddUp, joint_sum
 from kerasish.layers.normalization.affine import Gradients, Kernel
-from kerasish.layers.normalization.channel_norm import ChannelNorm, batch_norm, batch_norm_backward
+from kerasish.layers.normalization.channel_norm import (
+    ChannelNorm,
+    Normalized,
+    batch_norm,
+    batch_norm_backward,
+)
 from kerasish.layers.normalization.whole_batch import bounded, joint_statistics, write_dx
 from kerasish.layers.pieces import PIECE
 from kerasish.layers.spatial import is_channels_last
@@ -54,7 +59,7 @@ class _BatchNorm(ChannelNorm):
         by_batch = self.running_mean is None or (self.training and self.trainable)
         return self.synchronized and by_batch and joint_sum() is not None
 
-    def normalized(self, x: Tensor) -> tuple[Any, ...]:
+    def normalized(self, x: Tensor) -> Normalized:
         if self.synchronized and (add_up := joint_sum()) is not None:
             return self._normalized_jointly(x, add_up)
         if x.numel() == x.size(1):
@@ -80,7 +85,7 @@ class _BatchNorm(ChannelNorm):
         if by_hand:  # for dx the kernel takes longer, and twice the memory
             assert dw is not None and db is not None
             dx = dy if overwrite else torch.empty_like(dy)
-            write_dx(dx, dy, x, mean, rstd, weight, (dw, db), x.numel() / x.size(1))
+            write_dx(dx, dy, x, mean, (rstd, weight), (dw, db), x.numel() / x.size(1))
         return dx, dw if wanted[1] else None, db if wanted[2] else None
 
     def _joint_gradients(
@@ -101,10 +106,10 @@ class _BatchNorm(ChannelNorm):
             sums = torch.stack([dw, db]).to(count.dtype)
             add_up([sums])
             dx = dy if overwrite else torch.empty_like(dy)
-            write_dx(dx, dy, x, mean, rstd, weight, (sums[0], sums[1]), count)
+            write_dx(dx, dy, x, mean, (rstd, weight), (sums[0], sums[1]), count)
         return dx, dw if wanted[1] else None, db if wanted[2] else None
 
-    def _normalized_jointly(self, x: Tensor, add_up: AddUp) -> tuple[Any, ...]:
+    def _normalized_jointly(self, x: Tensor, add_up: AddUp) -> Normalized:
         mean, variance, count = joint_statistics(x, add_up)
         if x.numel() <= x.size(1) and count <= 1:  # looked at by all processes, where it is so
             raise self._too_few(x)
@@ -125,7 +130,7 @@ class _BatchNorm(ChannelNorm):
         if self._saved:
             self.keep_statistics()
         count.add_(_ONE)
-        share = self.momentum
+        share: Any = self.momentum
         if share is None:
             share = count.to(means.dtype).reciprocal_()  # never read by the host
         means.lerp_(mean.to(means.dtype), share)

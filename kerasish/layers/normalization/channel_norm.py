@@ -21,6 +21,10 @@ batch_norm: Kernel = torch.ops.aten._native_batch_norm_legit.default
 batch_norm_backward: BackwardKernel = torch.ops.aten.native_batch_norm_backward.default
 
 
+Normalized = tuple[Tensor, Tensor, Tensor, Tensor, Any]
+"""y, and what backward goes by: see `ChannelNorm.normalized`."""
+
+
 class ChannelNorm(Affine):
     """Base of norms with one weight, one bias and running statistics a channel.
 
@@ -109,7 +113,7 @@ class ChannelNorm(Affine):
         """Whether `normalized` is to see a batch without samples, too."""
         return False
 
-    def normalized(self, x: Tensor) -> tuple[Any, ...]:
+    def normalized(self, x: Tensor) -> Normalized:
         """Answers y by statistics of x, and what `gradients` needs.
 
         Returns: y, x, μ, 1 / √(σ² + ε), and the number of values of a channel where x has not all

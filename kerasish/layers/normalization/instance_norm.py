@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from kerasish.layers.normalization.affine import Gradients
-from kerasish.layers.normalization.channel_norm import ChannelNorm
+from kerasish.layers.normalization.channel_norm import ChannelNorm, Normalized
 from kerasish.layers.normalization.group_norm import by_groups, by_groups_backward
 from kerasish.types import Device, Shape
 
@@ -36,7 +36,7 @@ class _InstanceNorm(ChannelNorm):
         super().__init__(num_features, eps, momentum, affine, track_running_stats, device, dtype,
                          bias=bias, **per_parameter)
 
-    def normalized(self, x: Tensor) -> tuple[Any, ...]:
+    def normalized(self, x: Tensor) -> Normalized:
         if x.numel() == x.size(0) * x.size(1):
             raise ValueError(
                 f"{self!r} expects more than 1 value per channel of a sample in training; got x of "

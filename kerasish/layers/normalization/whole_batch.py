@@ -47,7 +47,7 @@ def _statistics(x: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def write_dx(
-    dx: Tensor, dy: Tensor, x: Tensor, mean: Tensor, rstd: Tensor, weight: Tensor | None,
+    dx: Tensor, dy: Tensor, x: Tensor, mean: Tensor, scales: tuple[Tensor, Tensor | None],
     sums: tuple[Tensor, Tensor], count: Tensor | float,
 ) -> None:
     """Fills in dx, which may be dy.
@@ -57,11 +57,15 @@ def write_dx(
     Shapes: dx, dy and x (N, C, ...), the others (C,).
 
     Args:
-        dx, dy, x: of the rows that are here.
-        mean, rstd, weight: μ, 1 / √(σ² + ε) and γ, or None.
+        dx: where it is written, for the rows that are here.
+        dy: of these rows.
+        x: these rows.
+        mean: μ.
+        scales: rstd = 1 / √(σ² + ε) and γ, or None.
         sums: Σ dy x̂ and Σ dy over all rows.
         count: n, the number of values of a channel in all rows.
     """
+    rstd, weight = scales
     scale = rstd if weight is None else weight * rstd
     share, (dw, db) = scale * (-1 / count), sums
     terms = [each.view(-1, *(1,) * (x.dim() - 2))
