@@ -99,9 +99,10 @@ CASES = {
         lambda: Sequential(Recompute(Sequential(Linear(6, bias=False),
                                                 BatchNorm1d(synchronized=True))),
                            Linear(2)), optimizer=lambda: Adam(gradient_accumulation_steps=2)),
-    "synchronized, without statistics": Case(lambda: Sequential(
-        Conv2d(2, kernel_size=3, bias=False),
-        BatchNorm2d(synchronized=True, track_running_stats=False), Flatten(), Linear(3)), "cross_entropy", shape=(1, 8, 8), classes=3),
+    "synchronized, without statistics": Case(
+        lambda: Sequential(Conv2d(2, kernel_size=3, bias=False),
+                           BatchNorm2d(synchronized=True, track_running_stats=False), Flatten(),
+                           Linear(3)), "cross_entropy", shape=(1, 8, 8), classes=3),
     "batches of one": Case(dense, fit={"batch_size": 1, "epochs": 1}),
     "stopped": Case(dense, optimizer=lambda: SGD(0.5), fit={
         "validation_split": 0.3, "epochs": 9,
