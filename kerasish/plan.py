@@ -12,6 +12,7 @@ from kerasish.data import (
     Arrays,
     ArraySource,
     Batch,
+    Share,
     Source,
     argument,
     check_batch_size,
@@ -126,6 +127,12 @@ class Plan(NamedTuple):
                     f"for {part!r} at {path!r}; got {samples} samples in batches of {size}, the "
                     f"last one of {last}. Choose another batch_size, or {way_out}."
                 )
+
+    def shared(self, share: Share, whole: bool) -> "Plan":
+        """The same for one of several processes: see `Source.shared`."""
+        validation = self.validation and self.validation.shared(share, whole)
+        return self._replace(source=self.source.shared(share, whole), validation=validation,
+                             rank=share.rank)
 
     def on(self, device: Device, dtype: torch.dtype) -> "Plan":
         """The same with the data on that device, its floats in that type."""

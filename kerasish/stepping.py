@@ -6,6 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
+from kerasish.data import whole
 from kerasish.distributed import Group
 from kerasish.hooks import Hook
 from kerasish.joint import jointly
@@ -31,8 +32,7 @@ class Stepper:
 
     batch = 0
     """The batch of the epoch that is being trained."""
-    batch_data: tuple[Any, Any, Any] | None = None
-    """Its inputs, targets and sample weights."""
+    _batch_data: tuple[Any, Any, Any] | None = None
     batch_loss: Tensor | None = None
     """Its loss, before the update; a `train_step` of your own need not set it."""
     unwound = False
@@ -45,6 +45,22 @@ class Stepper:
     _rows = 1
     group: Group | None = None
     """The processes that train together, each on rows of its own; None for one alone."""
+
+    @property
+    def batch_data(self) -> tuple[Any, Any, Any] | None:
+        """Its inputs, targets and sample weights: all rows of them, read if they are not here."""
+        data: tuple[Any, Any, Any] | None = whole(self._batch_data)
+        return data
+
+    @batch_data.setter
+    def batch_data(self, batch: tuple[Any, Any, Any] | None) -> None:
+        self._batch_data = batch
+
+    @property
+    def reads_whole(self) -> bool:
+        """Whether steps of the user's own see batches, whose x must then have all rows."""
+        steps = ("train_step", "test_step", "predict_step", "forward")
+        return any(getattr(type(self), name) is not getattr(Stepper, name) for name in steps)
 
     @property
     def trains_by_itself(self) -> bool:
@@ -182,7 +198,7 @@ class Stepper:
             waits = False
             raise
         finally:
-            self._after_backward, self.batch_data, self.batch_loss = (), None, None
+            self._after_backward, self._batch_data, self.batch_loss = (), None, None
             if not waits:
                 self._forget()
 

@@ -54,7 +54,7 @@ class Together(Trainer):
         with torch.inference_mode(False):
             self.group.take_from_first(flat.data for flat in self.optimizer.flats)
             self.group.take_from_first(self.module.buffers())
-        return plan._replace(rank=self.group.rank)
+        return plan.shared(self.group, self.reads_whole)
 
     def agreed_seed(self, plan: Plan) -> Plan:
         """The plan with the seed of the first process, if they draw one each."""

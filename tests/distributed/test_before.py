@@ -33,6 +33,8 @@ def test_a_batch_that_leaves_a_process_one_value_a_channel_is_refused_before_tra
         plan_of(21, 8).require_batches_for(norm, 4)  # 2, 2, 1 and none
     with pytest.raises(ValueError, match="in each of 2 processes"):
         plan_of(24, 3).require_batches_for(norm, 2)  # all of them: 2 and 1
+    with pytest.raises(ValueError, match="in each of 3 processes"):
+        plan_of(13, 7).require_batches_for(norm, 3)  # the first one, 3, 3 and 1; not the last one
     plan_of(3, 8).require_batches_for(built(BatchNorm2d(), 3, 2, 2), 3)
 
 

@@ -162,7 +162,31 @@ def test_evaluation_by_running_statistics_needs_no_one_else() -> None:
     assert torch.equal(found[1]["y"], plain["y"]) and torch.equal(found[1]["dx"], plain["dx"])
     module.train().trainable = False
     assert torch.equal(meeting.of(lambda rank: rank and module(x))[1], plain["y"])
+    assert meeting.of(lambda rank: rank and went(module, x[:0], dy[:0]))[1]["y"].shape == (0, 3)
     assert not meeting.sums
+
+
+def test_an_evaluation_that_waits_for_its_backward_keeps_the_statistics_it_saw() -> None:
+    modules = [made(BatchNorm1d(synchronized=True), (3,))() for _ in range(2)]
+    x, dy = drawn(4, 3)
+    wanted = went(copy.deepcopy(modules[0]).eval(), x, dy)["dx"]
+
+    def work(rank: int) -> Tensor:
+        modules[rank].eval()(x)
+        went(modules[rank].train(), x, dy)
+        return modules[rank].backward(dy)
+
+    assert all(torch.equal(each, wanted) for each in Meeting(2).of(work))
+
+
+def test_dx_is_written_over_dy_where_that_is_granted() -> None:
+    modules = [made(BatchNorm1d(synchronized=True), (3,))() for _ in range(2)]
+    x, dy = drawn(4, 3)
+    for granted in (True, False):
+        given = [dy.clone() for _ in modules]
+        found = Meeting(2).of(lambda rank, given=given, granted=granted: went(
+            modules[rank], x, given[rank], overwrite=granted)["dx"])
+        assert (found[0] is given[0]) == granted and torch.equal(given[0], dy) != granted
 
 
 def test_one_alone_is_the_plain_layer_to_the_bit() -> None:
@@ -186,7 +210,8 @@ def test_without_synchronized_nobody_is_asked() -> None:
     meeting, x = Meeting(2), drawn(4, 3)[0]
     module = made(BatchNorm1d(), (3,))()
     found = meeting.of(lambda rank: rank and module(x))
-    assert torch.equal(found[1], made(BatchNorm1d(), (3,))()(x)) and not meeting.sums
+    assert torch.equal(found[1], made(BatchNorm1d(), (3,))()(x))
+    assert meeting.of(lambda rank: rank and module(x[:0]))[1].shape == (0, 3) and not meeting.sums
 
 
 def test_sums_over_processes_are_two_forward_and_one_back_where_dx_is_wanted() -> None:
@@ -232,8 +257,10 @@ def test_bfloat16_counts_and_adds_in_float32() -> None:
         for module in modules:
             module.build((3,))
         parts = parts_of(x, [600, 400])
-        found = Meeting(2).of(lambda rank, modules=modules, parts=parts: went(
+        meeting = Meeting(2)
+        found = meeting.of(lambda rank, modules=modules, parts=parts: went(
             modules[rank], parts[rank], parts[rank]))
+        assert meeting.given[0][0].dtype == torch.float32  # the sums of backward
         exact = made(BatchNorm1d(synchronized=True), (3,))()
         exact(x.double())
         assert found[0]["y"].dtype == found[0]["dx"].dtype == torch.bfloat16
