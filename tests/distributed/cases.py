@@ -150,11 +150,77 @@ def run_loader(kind: str) -> dict[str, Any]:
     x, y = data_of(CASES["dense"])
     model = Model(dense(), device="cpu")
     model.compile("adam", "mse")
+    data = TensorDataset(x, y)
     if kind == "loader":
-        given: Any = DataLoader(TensorDataset(x, y), batch_size=BATCH, shuffle=True)
+        given: Any = DataLoader(data, batch_size=BATCH, shuffle=True)
+    elif kind == "loader with workers":
+        given = DataLoader(data, batch_sampler=[[0, 5, 3, 1, 9], [7], [2, 8]], num_workers=1)
     elif kind == "generator":
         given = [(x[i : i + 5], y[i : i + 5]) for i in range(0, SAMPLES, 5)]
-    history = model.fit(given, epochs=3, verbose=0, seed=0)
+    behind = DataLoader(data, batch_size=5)
+    history = model.fit(given, epochs=3, verbose=0, seed=0, validation_data=behind,
+                        steps_per_epoch=2 if kind == "loader" else None)
+    found = results(model, history, x, y)
+    if kind == "generator":
+        return found
+    asked = {"evaluated": model.evaluate(behind, verbose=0, return_dict=True),
+             "predicted": model.predict(DataLoader(TensorDataset(x), 6), verbose=0)}
+    assert np.allclose(asked["predicted"], found["predicted"], 1e-9, 1e-9)
+    return found | asked
+
+
+def run_weighed_loader() -> dict[str, Any]:
+    """Classes in a loader, whose targets decide the weights of samples."""
+    torch.set_default_dtype(torch.float64)
+    x, y = data_of(CASES["conv"])
+    model = Model(conv(), device="cpu")
+    model.compile("adam", "cross_entropy", weighted_metrics=["accuracy"])
+    data = TensorDataset(x, y, torch.arange(SAMPLES) / 7)
+    history = model.fit(DataLoader(data, batch_size=BATCH, shuffle=True), epochs=2, verbose=0,
+                        seed=0, class_weight={0: 2.0, 2: 0.5})
+    return results(model, history, x, y)
+
+
+def run_mapped(folder: Path) -> dict[str, Any]:
+    """Inputs in a file; and what callbacks see of its batches, which is all of each."""
+    torch.set_default_dtype(torch.float64)
+    x, y = data_of(CASES["dense"])
+    path = folder.parent / f"x{os.environ.get('RANK', '')}.npy"
+    np.save(path, x.numpy())
+    sums: list[float] = []
+
+    class Look(Callback):
+        def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+            sums.extend(part.sum().item() for part in self.model.batch_data[:2])
+
+        def on_test_batch_end(self, batch: int, logs: Any = None) -> None:
+            (of_x, of_y, _), _ = self.model.tested
+            sums.extend((of_x.sum().item(), of_y.sum().item()))
+
+    model = Model(dense(), device="cpu")
+    model.compile("adam", "mse")
+    mapped = np.load(path, mmap_mode="r")
+    history = model.fit(mapped, y, batch_size=BATCH, epochs=2, verbose=0, seed=0, prefetch=1,
+                        validation_data=(mapped, y), callbacks=[Look()])
+    return results(model, history, mapped, y) | {"evaluated": {
+        str(place): each for place, each in enumerate(sums)}}
+
+
+class Mixed(Model):
+    """Its step looks at all rows: each sample is mixed with another one."""
+
+    def train_step(self, x: Any, y: Any, sample_weight: Any = None) -> Any:
+        x, y = 0.7 * x + 0.3 * x.flip(0), 0.7 * y + 0.3 * y.flip(0)
+        return super().train_step(x, y, sample_weight)
+
+
+def run_mixed(loads: bool) -> dict[str, Any]:
+    torch.set_default_dtype(torch.float64)
+    x, y = data_of(CASES["dense"])
+    model = Mixed(dense(), device="cpu")
+    model.compile("adam", "mse")
+    given = (DataLoader(TensorDataset(x, y), batch_size=BATCH),) if loads else (x, y, BATCH)
+    history = model.fit(*given, epochs=2, verbose=0, seed=0)
     return results(model, history, x, y)
 
 
@@ -175,7 +241,12 @@ def run_files(folder: Path) -> dict[str, Any]:
 EXTRA: dict[str, Callable[[Path], dict[str, Any]]] = {
     "graph": lambda folder: run_graph(),
     "loader": lambda folder: run_loader("loader"),
+    "loader with workers": lambda folder: run_loader("loader with workers"),
+    "loader, weighed": lambda folder: run_weighed_loader(),
     "generator": lambda folder: run_loader("generator"),
+    "mapped": run_mapped,
+    "steps of its own": lambda folder: run_mixed(False),
+    "steps of its own, loader": lambda folder: run_mixed(True),
     "files": run_files,
 }
 
