@@ -72,9 +72,12 @@ class Plan(NamedTuple):
         """The stream that initial values of parameters are drawn from, on the CPU."""
         return derived_generator(self.seed, INITIAL)
 
-    def noise(self, epoch: int, device: Device) -> Stream:
-        """The stream that an epoch's noise, dropout for instance, is drawn from."""
-        own = (self.rank,) if self.rank else ()
+    def noise(self, epoch: int, device: Device, batch: int = 0) -> Stream:
+        """The stream that an epoch's noise, dropout for instance, is drawn from.
+
+        That of processes besides the first is of one batch: it can be begun at any of them.
+        """
+        own = (self.rank, batch) if self.rank else ()
         return Stream(self.seed, NOISE, epoch, *own, device=device)
 
     def validates(self, epoch: int) -> bool:

@@ -110,6 +110,8 @@ class Trainer(Executing):
         with torch.inference_mode():
             for self.batch, self._batch_data in enumerate(batches, first):
                 x, y, sample_weight = self._batch_data
+                if together:
+                    run.begin_batch(self.batch)
                 if begin and self.batch % every == 0:
                     for hook in begin:
                         hook(self.batch, {})

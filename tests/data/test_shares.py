@@ -99,6 +99,18 @@ def test_a_file_is_read_for_own_rows_alone_without_shuffling_too(tmp_path: Path)
     require_parts(lambda: source_of(x, who="predict", batch_size=8), 3, start=1)
 
 
+def test_no_samples_are_no_batches(tmp_path: Path) -> None:
+    source = source_of(x_of("mapped", tmp_path)[:0], who="predict").shared(Part(0, 2), False)
+    assert not list(source.epoch(0))
+
+
+def test_all_rows_are_read_to_the_device_of_the_others(tmp_path: Path) -> None:
+    source = source_of(x_of("mapped", tmp_path), who="fit", shuffle=True).shared(Part(0, 2), False)
+    ((x, _, _),) = source.on("meta", torch.float16).epoch(0)
+    for part in (x.here, whole(x)):
+        assert part.device.type == "meta" and part.dtype == torch.float16
+
+
 def test_blocks_of_large_samples(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(arrays_file, "_BLOCK_BYTES", 1)  # of a batch each
     for name in ("one", "mapped"):
@@ -210,6 +222,31 @@ def test_a_loader_loads_nothing_else_but_a_row_where_it_has_none() -> None:
     assert loader.dataset.loaded == [2, 3]
 
 
+def test_a_pass_that_was_left_does_not_shift_the_next_one() -> None:
+    source = source_of(LOADERS["workers"](), who="fit", seed=4).shared(Part(1, 2), False)
+    next(iter(source.epoch(0)))
+    found = [y for _, y, _ in source.epoch(1)]
+    wanted = [y[Part(1, 2).rows(len(y))]
+              for _, y, _ in source_of(LOADERS["workers"](), who="fit", seed=4).epoch(1)]
+    assert all(map(torch.equal, found, wanted)) and len(found) == len(wanted)
+
+
+def test_nothing_is_drawn_from_the_global_generator() -> None:
+    source = source_of(LOADERS["shuffled"](), who="fit", seed=4).shared(Part(1, 2), False)
+    before = torch.get_rng_state()
+    passes(source)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_predictions_need_no_targets_of_others() -> None:
+    class Silent(Part):
+        def gathered(self, own: Tensor, count: int) -> Tensor:
+            raise AssertionError("nothing is to be sent")
+
+    source = source_of(DataLoader(Squares(), 8), who="predict").shared(Silent(0, 2), False)
+    assert len(list(source.from_start())) == 3
+
+
 def test_the_users_loader_stays_as_it_is() -> None:
     loader = LOADERS["shuffled"]()
     before = dict(vars(loader))
@@ -236,8 +273,9 @@ class Stream(IterableDataset[Any]):
 @pytest.mark.parametrize("make", [
     lambda: DataLoader(Squares(), 8, collate_fn=lambda rows: default_collate(rows)),
     lambda: DataLoader(TensorDataset(torch.rand(3, 2, 1)), batch_size=None),
+    lambda: DataLoader(TensorDataset(torch.rand(3, 2, 1)), None, collate_fn=default_collate),
     lambda: DataLoader(Stream(), 2),
-], ids=["a function that makes batches", "batches as samples", "an iterated data set"])
+], ids=["a function that makes batches", "batches as samples", "batches of one", "an iterated data set"])
 def test_batches_that_are_not_made_row_by_row_are_loaded_whole(
     make: Callable[[], DataLoader[Any]]
 ) -> None:

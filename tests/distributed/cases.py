@@ -206,6 +206,31 @@ def run_mapped(folder: Path) -> dict[str, Any]:
         str(place): each for place, each in enumerate(sums)}}
 
 
+class Counted(TensorDataset):
+    """Counts the samples that are loaded in this process."""
+
+    loaded = 0
+
+    def __getitem__(self, number: int) -> Any:
+        self.loaded += 1
+        return super().__getitem__(number)
+
+
+def run_counted() -> dict[str, Any]:
+    torch.set_default_dtype(torch.float64)
+    x, y = data_of(CASES["dense"])
+    model = Model(dense(), device="cpu")
+    model.compile("adam", "mse")
+    data, counts = Counted(x, y), []
+    loader = DataLoader(data, batch_size=BATCH, shuffle=True)
+    history = model.fit(loader, epochs=2, verbose=0, seed=0)
+    for use in (model.evaluate, model.predict):
+        counts.append(data.loaded)
+        use(loader, verbose=0)
+    counts.append(data.loaded)
+    return results(model, history, x, y) | {"counts": counts}
+
+
 class Mixed(Model):
     """Its step looks at all rows: each sample is mixed with another one."""
 
@@ -242,6 +267,7 @@ EXTRA: dict[str, Callable[[Path], dict[str, Any]]] = {
     "graph": lambda folder: run_graph(),
     "loader": lambda folder: run_loader("loader"),
     "loader with workers": lambda folder: run_loader("loader with workers"),
+    "loader, counted": lambda folder: run_counted(),
     "loader, weighed": lambda folder: run_weighed_loader(),
     "generator": lambda folder: run_loader("generator"),
     "mapped": run_mapped,

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from kerasish.distributed import Group
 from tests.distributed.cases import CASES, EXTRA, all_results
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -64,6 +65,16 @@ def test_all_processes_have_the_same_to_the_bit(name: str, groups: Any) -> None:
         assert first["history"] == other["history"] and first["evaluated"] == other["evaluated"]
         assert all(map(torch.equal, first["weights"].values(), other["weights"].values()))
         assert np.array_equal(first["predicted"], other["predicted"])
+
+
+def test_each_process_loads_its_own_rows(groups: Any) -> None:
+    """Of 8, 8 and 6; and, before, the whole first batch, which shapes are known by."""
+    found, _, _ = groups
+    for rank, each in enumerate(found):
+        rows = Group(rank, len(found)).rows
+        own = sum(len(range(count)[rows(count)]) for count in (8, 8, 6))
+        assert each["loader, counted"]["counts"] == [
+            8 + 2 * own, 8 + 2 * own + 8 + own, 8 + 2 * own + 2 * (8 + own)]
 
 
 def test_the_first_process_alone_prints_and_writes(groups: Any) -> None:
