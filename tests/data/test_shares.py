@@ -275,7 +275,8 @@ class Stream(IterableDataset[Any]):
     lambda: DataLoader(TensorDataset(torch.rand(3, 2, 1)), batch_size=None),
     lambda: DataLoader(TensorDataset(torch.rand(3, 2, 1)), None, collate_fn=default_collate),
     lambda: DataLoader(Stream(), 2),
-], ids=["a function that makes batches", "batches as samples", "batches of one", "an iterated data set"])
+], ids=["a function that makes batches", "batches as samples", "batches of one",
+        "an iterated data set"])
 def test_batches_that_are_not_made_row_by_row_are_loaded_whole(
     make: Callable[[], DataLoader[Any]]
 ) -> None:

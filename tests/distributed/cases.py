@@ -1,7 +1,7 @@
 """What is trained by one process and by several, to compare: small, in float64, without noise."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -277,11 +277,41 @@ EXTRA: dict[str, Callable[[Path], dict[str, Any]]] = {
 }
 
 
-def all_results(folder: Path) -> dict[str, dict[str, Any]]:
-    """Everything, for one process of a group, or for one alone."""
+SINGLE = {
+    "dense": Case(dense, fit={"sample_weight": torch.arange(SAMPLES) / 10}),
+    "synchronized": Case(
+        lambda: Sequential(Conv2d(3, kernel_size=3, bias=False), BatchNorm2d(synchronized=True),
+                           ReLU(), MaxPool2d(2), Flatten(), Linear(3)),
+        "cross_entropy", shape=(1, 8, 8), classes=3),
+    "sequences": CASES["sequences"],
+}
+
+
+def run_in_float32(case: Case) -> dict[str, Any]:
+    """The gradients of one batch, and how a run ends."""
+    torch.set_default_dtype(torch.float32)
+    x, y = data_of(case)
+    found: dict[str, Any] = {}
+    for name, batch_size, epochs in (("gradients", SAMPLES, 1), ("run", BATCH, 3)):
+        model, optimizer = Model(case.make(), device="cpu"), SGD(0.1, momentum=0.9)
+        model.compile(optimizer, case.loss)
+        history = model.fit(x, y, batch_size, epochs, 0, seed=0, **case.fit)
+        found[name] = optimizer.state_dict()["slots"]["velocity"]  # after one step: the gradient
+    return found | {"loss": history.history["loss"], "weights": model.module.state_dict()}
+
+
+RUNS: dict[str, Callable[[Path], dict[str, Any]]] = {
+    **{name: lambda folder, case=case: run(case)  # type: ignore[misc]
+       for name, case in CASES.items()}, **EXTRA,
+    **{f"{name} in float32": lambda folder, case=case: run_in_float32(case)  # type: ignore[misc]
+       for name, case in SINGLE.items()},
+}
+
+
+def all_results(folder: Path, names: Iterable[str] = RUNS) -> dict[str, dict[str, Any]]:
+    """Everything, or what is named, for one process of a group, or for one alone."""
     rank = os.environ.get("RANK", "alone")
     (folder / "files").mkdir(parents=True, exist_ok=True)
-    found = {name: run(case) for name, case in CASES.items()}
-    found |= {name: each(folder / "files") for name, each in EXTRA.items()}
+    found = {name: RUNS[name](folder / "files") for name in names}
     torch.save(found, folder / f"{rank}.pt")
     return found

@@ -33,7 +33,7 @@ def test_a_run_goes_on_after_one_of_its_processes_was_killed(batch: str, tmp_pat
 
 
 def test_noise_goes_on_within_an_epoch_in_all_processes(tmp_path: Path) -> None:
-    """Batch 17 is the fourth one of an epoch; the backup before it is from within it, too."""
+    """Batch 19 is the sixth one of an epoch; the backup before it is from within it, too."""
     weights, history = ended(tmp_path / "killed", "killed", restarts=1, NOISE="1", KILLED_AT="19")
     wanted_weights, wanted_history = ended(tmp_path / "alone", "left alone", NOISE="1")
     assert history == wanted_history
