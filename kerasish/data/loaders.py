@@ -63,12 +63,17 @@ class LoaderSource(StreamSource):
             if hasattr(part, "set_epoch"):
                 part.set_epoch(number)
         for place, part in enumerate(self._to_seed):
-            part.generator = derived_generator(self.seed, ORDER, number, place)
+            part.generator = derived_generator(self.seed, ORDER, number, place, *self._apart(part))
         try:
             yield
         finally:
             for part in self._to_seed:
                 part.generator = None
+
+    def _apart(self, part: Any) -> tuple[int, ...]:
+        """What sets a process apart that has own rows: workers draw other noise, a sampler not."""
+        split = self._split
+        return (split.share.rank,) if split and part is split.own and split.share.rank else ()
 
     def _arrived(self, raw: Any) -> Batch:
         split = self._split

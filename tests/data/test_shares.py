@@ -238,6 +238,21 @@ def test_nothing_is_drawn_from_the_global_generator() -> None:
     assert torch.equal(torch.get_rng_state(), before)
 
 
+class Noise(Squares):
+    def __getitem__(self, number: int) -> Any:
+        return torch.rand(1), number
+
+
+def test_workers_of_different_processes_draw_different_noise() -> None:
+    def drawn(part: Part) -> list[float]:
+        loader = DataLoader(Noise(), 8, shuffle=True, num_workers=1)
+        source = source_of(loader, who="fit", seed=4).shared(part, False)
+        return [number for x, *_ in source.epoch(0) for number in x.here.flatten().tolist()]
+
+    first, again, second = drawn(Part(0, 2)), drawn(Part(0, 2)), drawn(Part(1, 2))
+    assert first == again and len(first) == len(second) == 11 and not set(first) & set(second)
+
+
 def test_predictions_need_no_targets_of_others() -> None:
     class Silent(Part):
         def gathered(self, own: Tensor, count: int) -> Tensor:
