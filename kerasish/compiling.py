@@ -233,6 +233,8 @@ class Compilable(Trainer):
         return next(kinds, torch.get_default_dtype())
 
     def _placed(self, data: Source) -> Source:
+        if self.group is not None:
+            data = data.shared(self.group, self.reads_whole)
         return data.on(self.device, self._dtype())
 
     @contextmanager

@@ -40,7 +40,7 @@ class Executing(Stepper):
         with torch.inference_mode():
             for stack in stacks:
                 if begin and (self.batch + 1) % every == 0:
-                    self.batch, self.batch_data = self.batch + 1, stack.batch(0)
+                    self.batch, self._batch_data = self.batch + 1, stack.batch(0)
                     for hook in begin:
                         hook(self.batch, {})
                     self.batch -= 1
@@ -63,10 +63,10 @@ class Executing(Stepper):
                               outcomes.values, stack.size)
             self.batch += done
             self.batches_trained += done
-            self.batch_loss, self.batch_data = outcomes.losses[-1], stack.batch(done - 1)
+            self.batch_loss, self._batch_data = outcomes.losses[-1], stack.batch(done - 1)
         for place in range(done, stack.steps):
             self.batch += 1
-            self.batch_data = x, y, sample_weight = stack.batch(place)
+            self._batch_data = x, y, sample_weight = stack.batch(place)
             outcome = self.train_step(x, y, sample_weight)
             self.batches_trained += 1
             self.record(scores, outcome, x, y, sample_weight)

@@ -257,7 +257,7 @@ class Model(Savable, Resumable, Inspectable, Contents, Together):
     def __getstate__(self) -> dict[str, Any]:
         """A copy is not being trained, whatever the model is at the moment."""
         return {**vars(self), "_fitting": False, "_after_backward": (), "run": None,
-                "batch_data": None, "batch_loss": None, "tested": None, "group": None}
+                "_batch_data": None, "batch_loss": None, "_tested": None, "group": None}
 
     @contextmanager
     def _training_alone(self, method: str) -> Iterator[None]:

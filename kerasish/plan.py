@@ -12,6 +12,7 @@ from kerasish.data import (
     Arrays,
     ArraySource,
     Batch,
+    Share,
     Source,
     argument,
     check_batch_size,
@@ -71,9 +72,12 @@ class Plan(NamedTuple):
         """The stream that initial values of parameters are drawn from, on the CPU."""
         return derived_generator(self.seed, INITIAL)
 
-    def noise(self, epoch: int, device: Device) -> Stream:
-        """The stream that an epoch's noise, dropout for instance, is drawn from."""
-        own = (self.rank,) if self.rank else ()
+    def noise(self, epoch: int, device: Device, batch: int = 0) -> Stream:
+        """The stream that an epoch's noise, dropout for instance, is drawn from.
+
+        That of processes besides the first is of one batch: it can be begun at any of them.
+        """
+        own = (self.rank, batch) if self.rank else ()
         return Stream(self.seed, NOISE, epoch, *own, device=device)
 
     def validates(self, epoch: int) -> bool:
@@ -100,22 +104,38 @@ class Plan(NamedTuple):
         """The same with the samples weighed by their classes as well."""
         return self._replace(source=weighing(self.source, class_weight, loss, output))
 
-    def require_batches_for(self, module: Module) -> None:
-        """Refuses a last batch that is too small for a module, a batch norm for instance.
+    def require_batches_for(self, module: Module, processes: int = 1) -> None:
+        """Refuses batches that are too small for a module, a batch norm for instance.
 
         Raises: ValueError naming the module.
+
+        Args:
+            module: what is trained.
+            processes: how many share the rows of a batch.
         """
         if not isinstance(self.source, ArraySource):
             return  # only what its own sizes are is known
         samples, size = len(self.source.arrays), self.source.batch_size
         last = samples % size or min(size, samples)
         for path, part in module.named_modules():
-            if last < part.least_batch and part.trainable:
+            apart = processes if not getattr(part, "synchronized", False) else 1
+            fewest = min(_fewest_rows(count, apart) for count in (min(size, samples), last))
+            if fewest < part.least_batch and part.trainable:
+                each, way_out = "", "leave samples out"
+                if apart > 1:
+                    each = f" in each of {apart} processes"
+                    way_out = f"write {type(part).__name__}(synchronized=True)"
                 raise ValueError(
-                    f"fit(batch_size) expects batches of {part.least_batch} samples or more, for "
-                    f"{part!r} at {path!r}; got {samples} samples in batches of {size}, the last "
-                    f"one of {last}. Choose another batch_size, or leave samples out."
+                    f"fit(batch_size) expects batches of {part.least_batch} samples or more{each}, "
+                    f"for {part!r} at {path!r}; got {samples} samples in batches of {size}, the "
+                    f"last one of {last}. Choose another batch_size, or {way_out}."
                 )
+
+    def shared(self, share: Share, whole: bool) -> "Plan":
+        """The same for one of several processes: see `Source.shared`."""
+        validation = self.validation and self.validation.shared(share, whole)
+        return self._replace(source=self.source.shared(share, whole), validation=validation,
+                             rank=share.rank)
 
     def on(self, device: Device, dtype: torch.dtype) -> "Plan":
         """The same with the data on that device, its floats in that type."""
@@ -131,6 +151,12 @@ class Plan(NamedTuple):
                     source.prefetch = self.prefetch
                     stack.callback(source.close)
             yield
+
+
+def _fewest_rows(count: int, processes: int) -> int:
+    """The rows of the process that has the fewest of a batch, of those that have any."""
+    share = max(1, -(-count // processes))
+    return min(count, count % share or share)
 
 
 def make_plan(

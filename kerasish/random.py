@@ -146,6 +146,11 @@ def stream() -> torch.Generator | None:
     return generator
 
 
+def draw_from(source: Source) -> None:
+    """Makes `stream()` answer this generator up to the end of the innermost `drawing_from`."""
+    _stream.set(source)
+
+
 @contextmanager
 def drawing_from(source: Source) -> Iterator[None]:
     """Makes `stream()` answer this generator inside the block, in this thread.

@@ -74,7 +74,7 @@ class Resumable(Trainer):
         run.plan = run.plan.reseeded(state["seed"])
         run.epoch, run.batch, run.logs = state["epoch"], state["batch"], dict(state["logs"])
         run.noise = run.plan.noise(run.epoch, self.device)
-        if not run.plan.rank:  # other processes' noise begins anew
+        if not run.plan.rank:  # that of other processes begins with each batch
             run.noise.load(state["noise"])
         _load_places(run.plan, state)
         self.stop_training, self.epochs_trained = state["stop_training"], state["epochs_trained"]

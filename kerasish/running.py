@@ -10,6 +10,7 @@ from typing import Any
 from kerasish.hooks import CallbackList
 from kerasish.metrics import RunningLogs, Scores
 from kerasish.plan import Plan
+from kerasish.random import draw_from
 from kerasish.types import Device
 
 
@@ -50,6 +51,15 @@ class Run:
         if at_once is not None:
             return self.plan.source.stacks(epoch, self.plan.steps, self.batch, at_once)
         return self.plan.source.epoch(epoch, self.plan.steps, self.batch)
+
+    def begin_batch(self, batch: int) -> None:
+        """Begins the noise of a batch, in processes where it does not go on from the one before.
+
+        So the first process alone has a place in its noise that is put away.
+        """
+        if self.plan.rank:
+            self.noise = self.plan.noise(self.epoch, self.device, batch)
+            draw_from(self.noise)
 
     def full_stack(self, steps: int) -> int:
         """How many batches of full size are trained at once, where `steps` are asked for."""

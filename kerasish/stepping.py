@@ -6,8 +6,10 @@ from typing import Any
 
 from torch import Tensor
 
+from kerasish.data import whole
 from kerasish.distributed import Group
 from kerasish.hooks import Hook
+from kerasish.joint import jointly
 from kerasish.losses import Loss
 from kerasish.metrics import Scores
 from kerasish.module import Module
@@ -30,8 +32,7 @@ class Stepper:
 
     batch = 0
     """The batch of the epoch that is being trained."""
-    batch_data: tuple[Any, Any, Any] | None = None
-    """Its inputs, targets and sample weights."""
+    _batch_data: tuple[Any, Any, Any] | None = None
     batch_loss: Tensor | None = None
     """Its loss, before the update; a `train_step` of your own need not set it."""
     unwound = False
@@ -49,6 +50,22 @@ class Stepper:
     def is_first(self) -> bool:
         """Whether this process prints, and writes files: one that trains alone does."""
         return self.group is None or self.group.rank == 0
+
+    @property
+    def batch_data(self) -> tuple[Any, Any, Any] | None:
+        """Its inputs, targets and sample weights: all rows of them, read if they are not here."""
+        data: tuple[Any, Any, Any] | None = whole(self._batch_data)
+        return data
+
+    @batch_data.setter
+    def batch_data(self, batch: tuple[Any, Any, Any] | None) -> None:
+        self._batch_data = batch
+
+    @property
+    def reads_whole(self) -> bool:
+        """Whether steps of the user's own see batches, whose x must then have all rows."""
+        steps = ("train_step", "test_step", "predict_step", "forward")
+        return any(getattr(type(self), name) is not getattr(Stepper, name) for name in steps)
 
     @property
     def trains_by_itself(self) -> bool:
@@ -91,7 +108,8 @@ class Stepper:
             return module.forward(x)
         count = batch_size(x)
         own = group.rows(count)
-        y = module.forward(mapped(lambda part: part[own], x))
+        with jointly(group.add_up, group.size):
+            y = module.forward(mapped(lambda part: part[own], x))
         return mapped(lambda part: group.gathered(part, count), y)
 
     def record(self, scores: Scores, outcome: Outcome, x: Any, y: Any, sample_weight: Any) -> None:
@@ -134,9 +152,15 @@ class Stepper:
         if self.optimizer.accumulates:
             self._rows = rows = batch_size(dy)
             dy = mapped(lambda part: part * rows, dy)
-        if self.group is not None:
-            own = self.group.rows(batch_size(dy))
-            dy = mapped(lambda part: part[own], dy)
+        group = self.group
+        if group is None:
+            self._go_back(dy)
+            return
+        own = group.rows(batch_size(dy))
+        with jointly(group.add_up, group.size):
+            self._go_back(mapped(lambda part: part[own], dy))
+
+    def _go_back(self, dy: Any) -> None:
         module: Any = self._compute or self.module
         if self._skips_dx:
             module.backward(dy, need_dx=False)
@@ -182,7 +206,7 @@ class Stepper:
             waits = False
             raise
         finally:
-            self._after_backward, self.batch_data, self.batch_loss = (), None, None
+            self._after_backward, self._batch_data, self.batch_loss = (), None, None
             if not waits:
                 self._forget()
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from kerasish.configured import is_plain
 from kerasish.distributed import Exchange, joined
 from kerasish.hooks import Callback, CallbackList, flattened
 from kerasish.plan import Plan
@@ -48,10 +49,11 @@ class Together(Trainer):
         if self.group is None:
             return plan
         self.group.require_same(self._facts_of(plan))
+        plan.require_batches_for(self.module, self.group.size)
         with torch.inference_mode(False):
             self.group.take_from_first(flat.data for flat in self.optimizer.flats)
             self.group.take_from_first(self.module.buffers())
-        return plan._replace(rank=self.group.rank)
+        return plan.shared(self.group, self.reads_whole)
 
     def agreed_seed(self, plan: Plan) -> Plan:
         """The plan with the seed of the first process, if they draw one each."""
@@ -97,9 +99,12 @@ class Together(Trainer):
         """What must be the same everywhere, from the plain to the particular."""
         shapes = {path: (tuple(p.shape), p.data.dtype, p.trainable)
                   for path, p in self.module.named_parameters()}
+        settings = {path: plain for path, part in self.module.named_modules() if (plain := {
+            name: value for name, value in part.get_config().items() if is_plain(value)})}
         return {
             "version of torch": torch.__version__,
             "layers": [type(each).__name__ for each in self.module.modules()],
+            "settings of layers": settings,
             "parameters": shapes,
             "optimizer": (self.optimizer, vars(self.optimizer).get("_rate")),
             "loss": self.loss,

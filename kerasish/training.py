@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from kerasish.data import Batch
+from kerasish.data import Batch, whole
 from kerasish.executions import Executing
 from kerasish.hooks import CallbackList
 from kerasish.metrics import RunningLogs, Scores
@@ -35,8 +35,7 @@ class Trainer(Executing):
     epochs_trained = 0
     """Epochs ended in all fits so far; a fit that starts at a later `initial_epoch` counts the
     epochs before it as done."""
-    tested: tuple[Batch, Any] | None = None
-    """Within `on_test_batch_end`: the batch, and what `test_step` answered for it."""
+    _tested: tuple[Batch, Any] | None = None
     _scores: Scores | None = None
     _answered_names: list[str] | None = None
 
@@ -47,6 +46,11 @@ class Trainer(Executing):
             raise RuntimeError("Trainer.scores expects a model that has seen targets; got one that "
                                "has not. Call fit or evaluate first.")
         return self._scores
+
+    @property
+    def tested(self) -> tuple[Batch, Any] | None:
+        """Within `on_test_batch_end`: the batch, and what `test_step` answered for it."""
+        return self._tested and (whole(self._tested[0]), self._tested[1])
 
     @contextmanager
     def evaluating(self) -> Iterator[None]:
@@ -107,8 +111,10 @@ class Trainer(Executing):
             scores.reset()
         self.batch = first - 1
         with torch.inference_mode():
-            for self.batch, self.batch_data in enumerate(batches, first):
-                x, y, sample_weight = self.batch_data
+            for self.batch, self._batch_data in enumerate(batches, first):
+                x, y, sample_weight = self._batch_data
+                if together:
+                    run.begin_batch(self.batch)
                 if begin and self.batch % every == 0:
                     for hook in begin:
                         hook(self.batch, {})
@@ -157,11 +163,11 @@ class Trainer(Executing):
     @contextmanager
     def _showing(self, batch: Batch, outcome: Any) -> Iterator[None]:
         """Lets hooks see a batch of validation; nothing of it is held afterwards."""
-        self.tested = batch, outcome
+        self._tested = batch, outcome
         try:
             yield
         finally:
-            self.tested = None
+            self._tested = None
 
     def predict_epoch(self, batches: Iterable[Batch], hooks: CallbackList) -> list[Any]:
         """One pass for the outputs alone, each moved to the host as numpy arrays."""

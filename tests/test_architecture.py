@@ -23,7 +23,7 @@ PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 FLOORS = {
     0: "checks configured devices naming types trees shapes random registry "
        "initializers regularizers constraints",
-    1: "parameter paths hangings differentiable node module places",
+    1: "parameter paths hangings differentiable joint node module places",
     2: "layers containers differences gradcheck losses metrics optimizers schedules data "
        "plan precision watching",
     3: "hooks saving distributed plots records",

@@ -119,13 +119,13 @@ class HealthMonitor(Callback):
         if self._seen is not None and self._seen.looks:
             optimizer, rows = self.model.optimizer, 1
             if optimizer.accumulates:
-                rows = optimizer.gathered_rows + batch_size(self.model.batch_data[0])
+                rows = optimizer.gathered_rows + batch_size(self.model._batch_data[0])
             self._seen.backward_ends(rows)
 
     def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
         if self._seen is not None and self._seen.looks:
             now, updates = self.model.batches_trained, self.model.optimizer.iterations
-            self._seen.end(batch_size(self.model.batch_data[0]),
+            self._seen.end(batch_size(self.model._batch_data[0]),
                            max(1, updates - self._updates_before))
             self._next, self._due = now + self.every - 1, batch + self.every
             if now - self._start >= self.window:

@@ -114,22 +114,44 @@ class Arrays:
             through: goes through the blocks that batches are views of, in a thread for instance.
         """
         for block in through(self._blocks(batch_size, order)):
-            if self._place is not None:
-                block = placed(*self._place, block, pinning=True)
-            yield from zip(*(_views(part, batch_size) for part in block), strict=False)
+            block = self.placed(block)
+            sizes = _sizes(len(next(leaves(block))), batch_size)
+            yield from zip(*(views(part, sizes) for part in block), strict=False)
+
+    def placed(self, block: Batch) -> Batch:
+        """A block on the device, if it is not there already."""
+        return block if self._place is None else placed(*self._place, block, pinning=True)
+
+    def block_rows(self, batch_size: int) -> int:
+        """How many samples are gathered at once: those of whole batches."""
+        row_bytes = sum(part.nbytes for part in leaves(self._parts)) // max(len(self), 1)
+        batches = min(_BLOCK_BATCHES, max(1, _BLOCK_BYTES // max(row_bytes * batch_size, 1)))
+        return int(batches * batch_size)
 
     def _blocks(self, batch_size: int, order: Tensor | None) -> Iterator[Batch]:
-        """The samples in order, in a few large pieces; without an order nothing is copied.
+        """The samples in order, in a few large pieces; without an order nothing is copied."""
+        at_once = self.block_rows(batch_size)
+        rows_in_all = len(self) if order is None else len(order)
+        for start in range(0, rows_in_all, at_once):
+            rows = slice(start, start + at_once)
+            if order is None:
+                yield self._in_type(self._each_part(rows))
+            else:
+                lot = order[rows]
+                yield self.gathered(lot, lot)
+
+    def gathered(self, rows: Tensor, of_x: Tensor) -> Batch:
+        """Copies of these samples, in this order; of x those of others.
 
         Those in files are cast to their type here, on the host, and not moved yet.
         """
-        row_bytes = sum(part.nbytes for part in leaves(self._parts)) // max(len(self), 1)
-        batches = min(_BLOCK_BATCHES, max(1, _BLOCK_BYTES // max(row_bytes * batch_size, 1)))
-        rows_in_all = len(self) if order is None else len(order)
-        for start in range(0, rows_in_all, batches * batch_size):
-            rows = slice(start, start + batches * batch_size)
-            block = self._each_part(rows) if order is None else self._gathered(order[rows])
-            yield block if self._place is None else placed("cpu", self._place[1], block)
+        if of_x is rows:
+            return self._in_type(self._gathered(rows, self._parts))
+        y, sample_weight = self._gathered(rows, (self.y, self.sample_weight))
+        return self._in_type((self._gathered(of_x, self.x), y, sample_weight))
+
+    def _in_type(self, block: Batch) -> Batch:
+        return block if self._place is None else placed("cpu", self._place[1], block)
 
     @property
     def _parts(self) -> Batch:
@@ -138,19 +160,19 @@ class Arrays:
     def _each_part(self, rows: slice) -> Any:
         return mapped(lambda part: part[rows], self._parts)
 
-    def _gathered(self, rows: Tensor) -> Any:
-        """Copies of these samples, in this order.
+    def _gathered(self, rows: Tensor, parts: Any) -> Any:
+        """Copies of these rows of a tree, in this order.
 
         A file is gone through once from front to back, and the block put in order in memory: if the
         system cannot keep the file in its cache, reading it in order is many times faster.
         """
         if not self.in_file:
             rows = sent(next(leaves(self.x)).device, rows)
-            return mapped(lambda part: _rows_of(part, rows), self._parts)
+            return mapped(lambda part: _rows_of(part, rows), parts)
         rising, places = rows.sort()
         back = torch.empty_like(places)
         back[places] = torch.arange(len(places))
-        return mapped(lambda part: _rows_of(_rows_of(part, rising), back), self._parts)
+        return mapped(lambda part: _rows_of(_rows_of(part, rising), back), parts)
 
     def rows(self, start: int, stop: int | None = None) -> "Arrays":
         """Some of the samples, as views."""
@@ -201,17 +223,17 @@ def _rows_of(part: Tensor, rows: Tensor) -> Tensor:
     return part.index_select(0, rows) if part.is_contiguous() else part[rows]
 
 
-def _views(part: Any, batch_size: int) -> Iterable[Any]:
+def views(part: Any, sizes: list[int]) -> Iterable[Any]:
     """Views of so many samples each of a tensor, or of all tensors of a tree."""
     if part is None:
         return repeat(None)
-    if isinstance(part, Tensor):
-        return _split(part, batch_size)
-    views = zip(*(_split(tensor, batch_size) for tensor in leaves(part)), strict=True)
-    return (filled(part, each) for each in views)
+    if isinstance(part, Tensor):  # as `torch.split` does it, without its way through Python
+        return part.split_with_sizes(sizes)
+    each = zip(*(tensor.split_with_sizes(sizes) for tensor in leaves(part)), strict=True)
+    return (filled(part, tensors) for tensors in each)
 
 
-def _split(part: Tensor, batch_size: int) -> Iterable[Tensor]:
-    """As `torch.split` does it, without its way through Python."""
-    whole, rest = divmod(len(part), batch_size)
-    return part.split_with_sizes([batch_size] * whole + [rest] * bool(rest))
+def _sizes(rows: int, batch_size: int) -> list[int]:
+    """Those of batches, of which the last one may be smaller."""
+    whole, rest = divmod(rows, batch_size)
+    return [batch_size] * whole + [rest] * bool(rest)

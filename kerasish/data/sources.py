@@ -13,6 +13,7 @@ from kerasish.data.arrays import Arrays, Batch
 from kerasish.data.class_weights import weights_by_class
 from kerasish.data.convert import argument
 from kerasish.data.executions import Stack, stacked, unstacked
+from kerasish.data.shares import Share, own_batches
 from kerasish.random import derived_generator
 from kerasish.types import Device
 
@@ -54,6 +55,14 @@ class Source:
     def on(self, device: Device, dtype: torch.dtype) -> "Source":
         """The same with its batches on that device, floats in that type."""
         raise NotImplementedError(f"{type(self).__name__} needs an on method. Write it.")
+
+    def shared(self, share: Share, whole: bool) -> "Source":
+        """The same for one of several processes that go through each batch together.
+
+        All give batches with all targets and weights, as one process alone does. With whole=False
+        x may be `OwnRows`.
+        """
+        return self
 
     def weighted(self, weights: Any) -> "Source":
         """The same with the weights of samples multiplied by those of their classes."""
@@ -114,12 +123,19 @@ class ArraySource(Source):
         self.samples = len(arrays)
         self.batches = -(-self.samples // batch_size)
         self._ahead: Ahead | None = None
+        self._share: Share | None = None
 
     def first(self) -> Batch:
         return self.arrays.x, self.arrays.y, self.arrays.sample_weight
 
     def on(self, device: Device, dtype: torch.dtype) -> "ArraySource":
         return self._of(self.arrays.to(device, dtype))
+
+    def shared(self, share: Share, whole: bool) -> "ArraySource":
+        """Only own rows of x are gathered where rows are gathered, or read from a file."""
+        twin = self._of(self.arrays)
+        twin._share = None if whole or not (self.shuffle or self.arrays.in_file) else share
+        return twin
 
     def weighted(self, weights: Any) -> "ArraySource":
         _, y, sample_weight = self.first()
@@ -160,8 +176,12 @@ class ArraySource(Source):
 
     def _pass(self, number: int, start: int, at_once: int = 1) -> Iterator[Batch]:
         row, size = start * self.batch_size, at_once * self.batch_size
-        if self.shuffle:
-            return self.arrays.batches(size, self._order(number)[row:], self._through)
+        order = self._order(number)[row:] if self.shuffle else None
+        if self._share is not None:
+            arrays = self.arrays if order is not None else self.arrays.rows(row)
+            return own_batches(arrays, size, order, self._through, self._share)
+        if order is not None:
+            return self.arrays.batches(size, order, self._through)
         arrays = self.arrays.rows(row) if row else self.arrays
         return arrays.batches(size, through=self._through)
 
@@ -183,7 +203,9 @@ class ArraySource(Source):
         return torch.randperm(len(self.arrays), generator=generator)
 
     def _of(self, arrays: Arrays) -> "ArraySource":
-        return ArraySource(arrays, self.batch_size, self.seed, self.shuffle, self.who)
+        twin = ArraySource(arrays, self.batch_size, self.seed, self.shuffle, self.who)
+        twin._share = self._share
+        return twin
 
     def __repr__(self) -> str:
         return f"arrays of {self.samples} samples"

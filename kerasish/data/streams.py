@@ -117,13 +117,16 @@ class StreamSource(Passes):
     # ---- one batch ----------------------------------------------------------------------------
 
     def _batch(self, raw: Any) -> Batch:
-        batch = self._checked(raw, self._taken - 1)
-        if self._place is not None:
-            batch = placed(*self._place, batch, pinning=True)
+        batch = self._arrived(raw)
         if self._weights is not None:
             x, y, sample_weight = batch
             batch = x, y, weights_by_class(self._weights, y, sample_weight)
         return batch
+
+    def _arrived(self, raw: Any) -> Batch:
+        """What was given, checked and on the device."""
+        batch = self._checked(raw, self._taken - 1)
+        return batch if self._place is None else placed(*self._place, batch, pinning=True)
 
     def _checked(self, raw: Any, number: int) -> Batch:
         """What was given as tensors of as many samples."""

@@ -12,14 +12,16 @@ from tests.distributed.test_together import launched
 SCRIPT = "tests/distributed/killed.py"
 
 
-def ended(folder: Path, what: str, restarts: int = 0, **environment: str) -> Any:
-    """What both processes ended with."""
-    folder.mkdir()
-    done = launched(2, [SCRIPT, str(folder), what], restarts, **environment)
+def ended(folder: Path, what: str, restarts: int = 0, size: int = 2, **environment: str) -> Any:
+    """What all processes ended with."""
+    folder.mkdir(exist_ok=True)
+    done = launched(size, [SCRIPT, str(folder), what], restarts, **environment)
     assert done.returncode == 0, done.stderr[-3000:]
-    found = [torch.load(folder / f"{rank}.pt", weights_only=False) for rank in (0, 1)]
-    assert all(map(torch.equal, found[0][0].values(), found[1][0].values()))
-    return found[0]
+    first, *others = (torch.load(folder / f"{rank}.pt", weights_only=False)
+                      for rank in range(size))
+    for other in others:
+        assert all(map(torch.equal, first[0].values(), other[0].values()))
+    return first
 
 
 @pytest.mark.parametrize("setting", [
@@ -40,6 +42,37 @@ def test_micro_batches_that_waited_are_not_lost(tmp_path: Path) -> None:
     assert history["loss"] == pytest.approx(wanted_history["loss"], rel=1e-5)
     for path, value in wanted_weights.items():  # they are added up in another order
         torch.testing.assert_close(weights[path], value, rtol=1e-4, atol=1e-6)
+
+
+def test_noise_goes_on_within_an_epoch_in_all_processes(tmp_path: Path) -> None:
+    """Batch 19 is the sixth one of an epoch; the backup before it is from within it, too."""
+    weights, history = ended(tmp_path / "killed", "killed", restarts=1, NOISE="1", KILLED_AT="19")
+    wanted_weights, wanted_history = ended(tmp_path / "alone", "left alone", NOISE="1")
+    assert history == wanted_history
+    assert all(map(torch.equal, weights.values(), wanted_weights.values()))
+
+
+@pytest.fixture(scope="module")
+def of_one(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """How a run of one process ends that was never disturbed, by its data."""
+    folder = tmp_path_factory.mktemp("one")
+    return {data: ended(folder / data, "left alone", size=1, DATA=data)
+            for data in ("arrays", "loader")}
+
+
+@pytest.mark.parametrize(("before", "after", "data"), [
+    (2, 3, "arrays"), (2, 1, "arrays"), (1, 2, "arrays"), (2, 3, "loader")])
+def test_a_run_is_gone_on_with_by_another_number_of_processes(
+    before: int, after: int, data: str, of_one: Any, tmp_path: Path
+) -> None:
+    broken = launched(before, [SCRIPT, str(tmp_path), "killed"], VICTIM=str(before - 1), DATA=data)
+    assert broken.returncode != 0 and not list(tmp_path.glob("*.pt"))
+    assert (tmp_path / "backup" / "latest.safetensors").exists()
+    weights, history = ended(tmp_path, "left alone", size=after, DATA=data)
+    wanted_weights, wanted_history = of_one[data]
+    assert history["loss"] == pytest.approx(wanted_history["loss"], rel=1e-12)
+    for path, value in wanted_weights.items():
+        torch.testing.assert_close(weights[path], value, rtol=1e-11, atol=1e-12)
 
 
 def test_processes_that_are_about_to_train_different_things_say_so_at_once(tmp_path: Path) -> None:

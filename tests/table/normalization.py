@@ -32,6 +32,8 @@ ROWS = [
     Row("BatchNorm1d without statistics",
         lambda: BatchNorm1d(track_running_stats=False, **BOTH), (2, 3),
         lambda: nn.BatchNorm1d(2, track_running_stats=False), mixes=True),
+    Row("BatchNorm1d, synchronized with nobody", lambda: BatchNorm1d(synchronized=True, **BOTH),
+        (2, 3), lambda: nn.BatchNorm1d(2), mixes=True),
     Row("BatchNorm2d", lambda: BatchNorm2d(**BOTH), (3, 2, 4), lambda: nn.BatchNorm2d(3),
         mixes=True),
     Row("BatchNorm2d without parameters, averaging", lambda: BatchNorm2d(3, 0.1, None, False),

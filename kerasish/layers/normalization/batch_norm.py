@@ -8,11 +8,18 @@ import torch
 from torch import Tensor
 
 from kerasish.devices import kind_of_device
+from kerasish.joint import AddUp, joint_sum
 from kerasish.layers.normalization.affine import Gradients, Kernel
-from kerasish.layers.normalization.channel_norm import ChannelNorm, batch_norm, batch_norm_backward
-from kerasish.layers.pieces import PIECE, pieces
+from kerasish.layers.normalization.channel_norm import (
+    ChannelNorm,
+    Normalized,
+    batch_norm,
+    batch_norm_backward,
+)
+from kerasish.layers.normalization.whole_batch import bounded, joint_statistics, write_dx
+from kerasish.layers.pieces import PIECE
 from kerasish.layers.spatial import is_channels_last
-from kerasish.types import Shape
+from kerasish.types import Device, Shape
 
 _batch_norm_alone: Kernel = torch.ops.aten._native_batch_norm_legit.no_stats
 _ONE = torch.tensor(1, device="cpu")  # adding a tensor costs a third of adding a number
@@ -26,25 +33,49 @@ class _BatchNorm(ChannelNorm):
         "dγ = Σ dy x̂,  dβ = Σ dy,  dx = γ (dy - mean(dy) - x̂ mean(dy x̂)) / √(σ² + ε)")
     own_precision: ClassVar[frozenset[str]] = frozenset({"cpu", "cuda"})
 
+    def __init__(
+        self,
+        num_features: int | None = None,
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
+        affine: bool = True,
+        track_running_stats: bool = True,
+        device: Device | None = None,
+        dtype: torch.dtype | None = None,
+        *,
+        bias: bool = True,
+        synchronized: bool = False,
+        **per_parameter: Any,
+    ) -> None:
+        super().__init__(num_features, eps, momentum, affine, track_running_stats, device, dtype,
+                         bias=bias, **per_parameter)
+        self.synchronized = synchronized
+
     def least_samples(self, shape: Shape) -> int:
         return 2 if math.prod(shape[1:]) == 1 else 1
 
-    def normalized(self, x: Tensor) -> tuple[Tensor, ...]:
+    @property
+    def takes_none(self) -> bool:
+        by_batch = self.running_mean is None or (self.training and self.trainable)
+        return self.synchronized and by_batch and joint_sum() is not None
+
+    def normalized(self, x: Tensor) -> Normalized:
+        if self.synchronized and (add_up := joint_sum()) is not None:
+            return self._normalized_jointly(x, add_up)
         if x.numel() == x.size(1):
-            raise ValueError(
-                f"{self!r} expects more than 1 value per channel in training; got x of shape "
-                f"{tuple(x.shape)}. Give it larger batches, or switch it to eval()."
-            )
+            raise self._too_few(x)
         if self.track_running_stats:
             y, mean, rstd = self._tracked(x)
         else:
             y, mean, rstd = _batch_norm_alone(x, *self.scales(), True, 0.0, self.eps)
-        return y, x, mean, rstd
+        return y, x, mean, rstd, True
 
     def gradients(
-        self, dy: Tensor, x: Tensor, mean: Tensor, rstd: Tensor, wanted: list[bool],
+        self, dy: Tensor, x: Tensor, mean: Tensor, rstd: Tensor, count: Any, wanted: list[bool],
         overwrite: bool,
     ) -> Gradients:
+        if count is not True:
+            return self._joint_gradients(dy, x, mean, rstd, count, wanted, overwrite)
         weight, _ = self.scales()
         by_hand = (wanted[0] and x.nbytes > PIECE and is_channels_last(x)
                    and x.dtype == mean.dtype and kind_of_device(x) == "cpu")
@@ -52,11 +83,64 @@ class _BatchNorm(ChannelNorm):
         dx, dw, db = batch_norm_backward(
             dy, x, weight, None, None, mean, rstd, True, self.eps, masks)
         if by_hand:  # for dx the kernel takes longer, and twice the memory
+            assert dw is not None and db is not None
             dx = dy if overwrite else torch.empty_like(dy)
-            terms = _terms(x, mean, rstd, weight, dw, db)
-            for rows in pieces(x, x[:1].nbytes):
-                _write_dx(dx[rows], dy[rows], x[rows], *terms)
+            write_dx(dx, dy, x, mean, (rstd, weight), (dw, db), x.numel() / x.size(1))
         return dx, dw if wanted[1] else None, db if wanted[2] else None
+
+    def _joint_gradients(
+        self, dy: Tensor, x: Tensor, mean: Tensor, rstd: Tensor, count: Tensor, wanted: list[bool],
+        overwrite: bool,
+    ) -> Gradients:
+        add_up, (weight, _) = joint_sum(), self.scales()
+        if add_up is None:
+            raise RuntimeError(
+                f"{self!r}.backward() expects the processes that its forward was synchronized "
+                "with; got none. Go back by Model.backward where Model.forward went forward.")
+        dw, db = (torch.zeros_like(mean) for _ in range(2))
+        if x.numel():
+            _, dw, db = batch_norm_backward(  # type: ignore[assignment]
+                dy, x, weight, None, None, mean, rstd, True, self.eps, [False, True, True])
+        dx = None
+        if wanted[0]:
+            sums = torch.stack([dw, db]).to(count.dtype)
+            add_up([sums])
+            dx = dy if overwrite else torch.empty_like(dy)
+            write_dx(dx, dy, x, mean, (rstd, weight), (sums[0], sums[1]), count)
+        return dx, dw if wanted[1] else None, db if wanted[2] else None
+
+    def _normalized_jointly(self, x: Tensor, add_up: AddUp) -> Normalized:
+        mean, variance, count = joint_statistics(x, add_up)
+        if x.numel() <= x.size(1) and count <= 1:  # looked at by all processes, where it is so
+            raise self._too_few(x)
+        if self.track_running_stats:
+            self._track(mean, variance * (count / (count - 1)))
+        scales, spread = self.scales(), bounded(variance, self.eps)
+        kept = next((each for each in (*scales, self.running_mean) if each is not None), x)
+        mean, rstd = mean.to(kept.dtype), (spread + self.eps).rsqrt().to(kept.dtype)
+        if not x.numel():
+            return torch.empty_like(x), x, mean, rstd, count
+        y = batch_norm(x, *scales, mean, spread.to(kept.dtype), False, 0.0, self.eps)[0]
+        return y, x, mean, rstd, count
+
+    def _track(self, mean: Tensor, variance: Tensor) -> None:
+        """Brings the running statistics up to date."""
+        means, variances, count = self.running_mean, self.running_var, self.num_batches_tracked
+        assert means is not None and variances is not None and count is not None
+        if self._saved:
+            self.keep_statistics()
+        count.add_(_ONE)
+        share: Any = self.momentum
+        if share is None:
+            share = count.to(means.dtype).reciprocal_()  # never read by the host
+        means.lerp_(mean.to(means.dtype), share)
+        variances.lerp_(variance.to(means.dtype), share)
+
+    def _too_few(self, x: Tensor) -> ValueError:
+        return ValueError(
+            f"{self!r} expects more than 1 value per channel in training; got x of shape "
+            f"{tuple(x.shape)}. Give it larger batches, or switch it to eval()."
+        )
 
     def _tracked(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """y, μ and 1 / √(σ² + ε); brings the running statistics up to date."""
@@ -73,28 +157,6 @@ class _BatchNorm(ChannelNorm):
         means.lerp_(mean, share)
         variances.lerp_(variance, share)
         return result
-
-
-def _terms(
-    x: Tensor, mean: Tensor, rstd: Tensor, weight: Tensor | None, dw: Any, db: Any
-) -> list[Tensor]:
-    """μ and, of dx = start + slope (x - μ) + scale dy, the three that are the same in a channel.
-
-    Shapes: x (N, C, ...), the others (C,), results (C, 1, ...).
-    """
-    scale = rstd if weight is None else weight * rstd
-    share = scale * (-mean.numel() / x.numel())
-    terms = mean, share * db, share * rstd * dw, scale
-    return [each.view(-1, *(1,) * (x.dim() - 2)) for each in terms]
-
-
-def _write_dx(
-    dx: Tensor, dy: Tensor, x: Tensor, mean: Tensor, start: Tensor, slope: Tensor, scale: Tensor
-) -> None:
-    """Fills in dx, which may be dy."""
-    centred = x - mean
-    torch.addcmul(start, centred, slope, out=centred)
-    torch.addcmul(centred, dy, scale, out=dx)
 
 
 class BatchNorm1d(_BatchNorm):
@@ -139,6 +201,10 @@ class BatchNorm2d(_BatchNorm):
         device: where parameters and statistics are made.
         dtype: their type, torch's default type if None.
         bias: whether there is a β beside γ.
+        synchronized: whether, where processes train together on rows of each batch, statistics are
+            those of the whole batch: μ = Σ nᵣ μᵣ / n and σ² = Σ nᵣ (σᵣ² + (μᵣ - μ)²) / n over the
+            processes r with nᵣ of the n values, and dγ and dβ above sums over all of them. It costs
+            two sums over processes forward and one back. In one process it changes nothing.
         per_parameter: weight_initializer, weight_regularizer, weight_constraint, and the same for
             bias: objects, or their names.
 

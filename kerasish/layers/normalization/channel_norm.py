@@ -21,6 +21,10 @@ batch_norm: Kernel = torch.ops.aten._native_batch_norm_legit.default
 batch_norm_backward: BackwardKernel = torch.ops.aten.native_batch_norm_backward.default
 
 
+Normalized = tuple[Tensor, Tensor, Tensor, Tensor, Any]
+"""y, and what backward goes by: see `ChannelNorm.normalized`."""
+
+
 class ChannelNorm(Affine):
     """Base of norms with one weight, one bias and running statistics a channel.
 
@@ -73,12 +77,12 @@ class ChannelNorm(Affine):
         if (x.dim() - 1 not in self.sample_shapes or x.size(1) != self.num_features
                 or not x.is_floating_point()):
             x = self.mended(x)
-        if not x.numel():  # the kernels cannot divide by no elements
+        if not x.numel() and not self.takes_none:  # the kernels cannot divide by no elements
             self.save_for_backward(None, None, None, False)
             return torch.empty_like(x)
         if self.running_mean is None or (self.training and self.trainable):
             y, *saved = self.normalized(x)
-            self.save_for_backward(*saved, True)
+            self.save_for_backward(*saved)
             return y
         mean, variance = self.running_mean, self.running_var
         self.save_for_backward(x, mean, variance, False)
@@ -91,12 +95,12 @@ class ChannelNorm(Affine):
         if x is None:
             return torch.empty_like(dy) if need_dx else None
         dy, wanted = laid_like(x, dy), self.wanted(need_dx)
-        if of_batch:
-            dx, dw, db = self.gradients(dy, x, mean, spread, wanted, overwrite)
-        else:  # the running statistics are constants
+        if of_batch is False:  # the running statistics are constants
             weight, _ = self.scales()
             dx, dw, db = batch_norm_backward(
                 dy, x, weight, mean, spread, mean, spread, False, self.eps, wanted)
+        else:
+            dx, dw, db = self.gradients(dy, x, mean, spread, of_batch, wanted, overwrite)
         self.add_gradients(dw, db)
         return dx
 
@@ -104,17 +108,26 @@ class ChannelNorm(Affine):
         """Samples of this shape that it takes to have statistics."""
         return 1
 
-    def normalized(self, x: Tensor) -> tuple[Tensor, ...]:
-        """Answers y by statistics of x, and what `gradients` needs: x, μ and 1 / √(σ² + ε)."""
+    @property
+    def takes_none(self) -> bool:
+        """Whether `normalized` is to see a batch without samples, too."""
+        return False
+
+    def normalized(self, x: Tensor) -> Normalized:
+        """Answers y by statistics of x, and what `gradients` needs.
+
+        Returns: y, x, μ, 1 / √(σ² + ε), and the number of values of a channel where x has not all
+            of them, else True.
+        """
         raise NotImplementedError(f"{type(self).__name__} needs a normalized(x) method. Write it.")
 
     def gradients(
-        self, dy: Tensor, x: Tensor, mean: Tensor, rstd: Tensor, wanted: list[bool],
+        self, dy: Tensor, x: Tensor, mean: Tensor, rstd: Tensor, count: Any, wanted: list[bool],
         overwrite: bool,
     ) -> Gradients:
         """dx, dγ and dβ through the statistics of x, None for what is not wanted.
 
-        With `overwrite` dx may be written over dy.
+        `count` is what `normalized` answered last. With `overwrite` dx may be written over dy.
         """
         raise NotImplementedError(f"{type(self).__name__} needs a gradients method. Write it.")
 

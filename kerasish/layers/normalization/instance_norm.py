@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from kerasish.layers.normalization.affine import Gradients
-from kerasish.layers.normalization.channel_norm import ChannelNorm
+from kerasish.layers.normalization.channel_norm import ChannelNorm, Normalized
 from kerasish.layers.normalization.group_norm import by_groups, by_groups_backward
 from kerasish.types import Device, Shape
 
@@ -36,7 +36,7 @@ class _InstanceNorm(ChannelNorm):
         super().__init__(num_features, eps, momentum, affine, track_running_stats, device, dtype,
                          bias=bias, **per_parameter)
 
-    def normalized(self, x: Tensor) -> tuple[Tensor, ...]:
+    def normalized(self, x: Tensor) -> Normalized:
         if x.numel() == x.size(0) * x.size(1):
             raise ValueError(
                 f"{self!r} expects more than 1 value per channel of a sample in training; got x of "
@@ -49,10 +49,10 @@ class _InstanceNorm(ChannelNorm):
             variance, mean = torch.var_mean(wide, tuple(range(2, x.dim())))  # of each sample
             self.running_mean.lerp_(mean.mean(0), self.momentum)
             self.running_var.lerp_(variance.mean(0), self.momentum)
-        return by_groups(x, *self.scales(), x.size(1), self.eps)
+        return *by_groups(x, *self.scales(), x.size(1), self.eps), True
 
     def gradients(
-        self, dy: Tensor, x: Tensor, mean: Tensor, rstd: Tensor, wanted: list[bool],
+        self, dy: Tensor, x: Tensor, mean: Tensor, rstd: Tensor, count: Any, wanted: list[bool],
         overwrite: bool,
     ) -> Gradients:
         weight, _ = self.scales()
